@@ -19,31 +19,23 @@ fn in_items(items: &[Item]) -> usize {
 
 fn in_item(item: &Item) -> usize {
     let one = |vis: &Visibility| usize::from(is_public(vis));
+    let own = one(source::head(item).vis);
     match item {
-        Item::Const(item) => one(&item.vis),
-        Item::Enum(item) => one(&item.vis),
-        Item::Fn(item) => one(&item.vis),
-        Item::Macro(item) => usize::from(
-            item.attrs
-                .iter()
-                .any(|attr| attr.path().is_ident("macro_export")),
-        ),
-        Item::Static(item) => one(&item.vis),
-        Item::Struct(item) => one(&item.vis),
-        Item::Type(item) => one(&item.vis),
-        Item::Mod(item) => {
-            let inner = item
-                .content
-                .as_ref()
-                .map_or(0, |(_, items)| in_items(items));
-            one(&item.vis) + inner
+        Item::Use(_) => 0,
+        Item::Macro(item) => {
+            let mut attrs = item.attrs.iter();
+            usize::from(attrs.any(|attr| attr.path().is_ident("macro_export")))
         }
-        Item::Trait(item) if is_public(&item.vis) => {
-            1 + item
-                .items
+        Item::Mod(item) => {
+            own + item
+                .content
                 .iter()
-                .filter(|item| !matches!(item, TraitItem::Macro(_)))
-                .count()
+                .map(|(_, items)| in_items(items))
+                .sum::<usize>()
+        }
+        Item::Trait(item) if own == 1 => {
+            let macros = |item: &&TraitItem| matches!(item, TraitItem::Macro(_));
+            own + item.items.iter().filter(|item| !macros(item)).count()
         }
         Item::Impl(item) if item.trait_.is_none() => item
             .items
@@ -55,7 +47,7 @@ fn in_item(item: &Item) -> usize {
                 _ => 0,
             })
             .sum(),
-        _ => 0,
+        _ => own,
     }
 }
 
@@ -91,8 +83,11 @@ impl Giver<'_> {
                 Item::Use(item) if is_public(&item.vis) => {
                     self.tree(&item.tree, &mut path.to_vec(), names, depth);
                 }
-                Item::Impl(_) | Item::Use(_) => {}
-                item => names.extend(public_name(item)),
+                item => {
+                    let head = source::head(item);
+                    let public = head.ident.filter(|_| is_public(head.vis));
+                    names.extend(public.map(ToString::to_string));
+                }
             }
         }
     }
@@ -151,22 +146,6 @@ impl Giver<'_> {
             given.module(&path[at + 1..], names, depth);
         }
     }
-}
-
-fn public_name(item: &Item) -> Option<String> {
-    let (vis, ident) = match item {
-        Item::Const(item) => (&item.vis, &item.ident),
-        Item::Enum(item) => (&item.vis, &item.ident),
-        Item::Fn(item) => (&item.vis, &item.sig.ident),
-        Item::Mod(item) => (&item.vis, &item.ident),
-        Item::Static(item) => (&item.vis, &item.ident),
-        Item::Struct(item) => (&item.vis, &item.ident),
-        Item::Trait(item) => (&item.vis, &item.ident),
-        Item::Type(item) => (&item.vis, &item.ident),
-        _ => return None,
-    };
-    let shown = is_public(vis) && !source::is_test(source::attrs_of(item));
-    shown.then(|| ident.to_string())
 }
 
 #[cfg(test)]

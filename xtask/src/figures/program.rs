@@ -2,7 +2,7 @@
 
 use syn::visit::{self, Visit};
 
-use crate::source::{self, Workspace, tokens};
+use crate::source::{self, Workspace};
 
 /// Commands (those that hold others apart) and options: each that is declared, once.
 #[derive(Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -52,25 +52,9 @@ impl<'a> Visit<'a> for Program {
 
 /// Returns whether `#[attr(.., word, ..)]` or `#[attr(.., word = .., ..)]` stands there.
 fn says(attrs: &[syn::Attribute], attr: &str, word: &str) -> bool {
-    let lists = attrs.iter().filter_map(|found| match &found.meta {
-        syn::Meta::List(list) if found.path().is_ident(attr) => Some(list),
-        _ => None,
-    });
-    lists.into_iter().any(|list| {
-        let (mut depth, mut starts) = (0_usize, true);
-        for token in tokens::flat(list.tokens.clone()) {
-            if depth == 0 && starts && token.text == word {
-                return true;
-            }
-            match token.text.as_str() {
-                "(" | "[" | "{" => depth += 1,
-                ")" | "]" | "}" => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            starts = depth == 0 && token.text == ",";
-        }
-        false
-    })
+    let lists = attrs.iter().filter(|found| found.path().is_ident(attr));
+    let mut said = lists.flat_map(source::arguments);
+    said.any(|meta| meta.path().is_ident(word))
 }
 
 #[cfg(test)]

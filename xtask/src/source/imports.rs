@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use syn::{Item, UseTree};
 
-use super::{Crate, File, tokens};
+use super::{Crate, File, head, tokens};
 
 /// How many re-exports a name is followed through.
 const DEPTH: usize = 16;
@@ -80,29 +80,13 @@ fn read(modules: &mut BTreeMap<Path, Module>, file: &File, path: Path, items: &[
                 }
             }
             item => {
-                if let Some(name) = name_of(item) {
-                    module.declared.insert(name);
-                }
+                let name = head(item).ident;
+                module.declared.extend(name.map(ToString::to_string));
                 module.used.extend(paths(&tokens::of(item)));
             }
         }
     }
     modules.insert(path, module);
-}
-
-fn name_of(item: &Item) -> Option<String> {
-    let ident = match item {
-        Item::Const(item) => &item.ident,
-        Item::Enum(item) => &item.ident,
-        Item::Fn(item) => &item.sig.ident,
-        Item::Macro(item) => item.ident.as_ref()?,
-        Item::Static(item) => &item.ident,
-        Item::Struct(item) => &item.ident,
-        Item::Trait(item) => &item.ident,
-        Item::Type(item) => &item.ident,
-        _ => return None,
-    };
-    Some(ident.to_string())
 }
 
 /// The names of a `use`.

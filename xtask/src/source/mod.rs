@@ -8,7 +8,7 @@ pub(crate) mod tokens;
 use std::{ops::RangeInclusive, path::Path};
 
 use anyhow::{Context, Result};
-use syn::{ImplItem, Item, TraitItem, spanned::Spanned};
+use syn::{ImplItem, Item, Token, TraitItem, Visibility, punctuated::Punctuated, spanned::Spanned};
 
 use crate::repo;
 
@@ -248,7 +248,7 @@ fn lines_of(spanned: &impl Spanned) -> RangeInclusive<usize> {
 /// Takes out what only a test build has, and notes its lines.
 fn keep_built(items: &mut Vec<Item>, tests: &mut Vec<RangeInclusive<usize>>) {
     items.retain(|item| {
-        let test = is_test(attrs_of(item));
+        let test = is_test(head(item).attrs);
         if test {
             tests.push(lines_of(item));
         }
@@ -282,34 +282,54 @@ fn keep_built(items: &mut Vec<Item>, tests: &mut Vec<RangeInclusive<usize>>) {
     }
 }
 
-/// Returns the attributes of an item.
-pub(crate) fn attrs_of(item: &Item) -> &[syn::Attribute] {
-    match item {
-        Item::Const(item) => &item.attrs,
-        Item::Enum(item) => &item.attrs,
-        Item::Fn(item) => &item.attrs,
-        Item::Impl(item) => &item.attrs,
-        Item::Macro(item) => &item.attrs,
-        Item::Mod(item) => &item.attrs,
-        Item::Static(item) => &item.attrs,
-        Item::Struct(item) => &item.attrs,
-        Item::Trait(item) => &item.attrs,
-        Item::Type(item) => &item.attrs,
-        Item::Use(item) => &item.attrs,
-        _ => &[],
-    }
+/// What an item declares: its attributes, its visibility and its name, where it has them.
+pub(crate) struct Head<'a> {
+    pub(crate) attrs: &'a [syn::Attribute],
+    pub(crate) vis: &'a Visibility,
+    pub(crate) ident: Option<&'a syn::Ident>,
+}
+
+/// Returns what an item declares.
+pub(crate) fn head(item: &Item) -> Head<'_> {
+    let private = &Visibility::Inherited;
+    let (attrs, vis, ident) = match item {
+        Item::Const(item) => (&item.attrs, &item.vis, Some(&item.ident)),
+        Item::Enum(item) => (&item.attrs, &item.vis, Some(&item.ident)),
+        Item::Fn(item) => (&item.attrs, &item.vis, Some(&item.sig.ident)),
+        Item::Impl(item) => (&item.attrs, private, None),
+        Item::Macro(item) => (&item.attrs, private, item.ident.as_ref()),
+        Item::Mod(item) => (&item.attrs, &item.vis, Some(&item.ident)),
+        Item::Static(item) => (&item.attrs, &item.vis, Some(&item.ident)),
+        Item::Struct(item) => (&item.attrs, &item.vis, Some(&item.ident)),
+        Item::Trait(item) => (&item.attrs, &item.vis, Some(&item.ident)),
+        Item::Type(item) => (&item.attrs, &item.vis, Some(&item.ident)),
+        Item::Use(item) => (&item.attrs, &item.vis, None),
+        // Rarer ones have neither a name nor attributes that matter here.
+        _ => {
+            return Head {
+                attrs: &[],
+                vis: private,
+                ident: None,
+            };
+        }
+    };
+    Head { attrs, vis, ident }
 }
 
 /// Returns whether an item derives one of these.
 pub(crate) fn derives(attrs: &[syn::Attribute], wanted: &[&str]) -> bool {
-    attrs.iter().any(|attr| match &attr.meta {
-        syn::Meta::List(list) if attr.path().is_ident("derive") => {
-            tokens::flat(list.tokens.clone())
-                .iter()
-                .any(|token| wanted.contains(&token.text.as_str()))
-        }
-        _ => false,
+    let derives = attrs.iter().filter(|attr| attr.path().is_ident("derive"));
+    let mut derived = derives.flat_map(arguments);
+    derived.any(|meta| {
+        let last = meta.path().segments.last();
+        last.is_some_and(|last| wanted.iter().any(|wanted| last.ident == wanted))
     })
+}
+
+/// Returns what stands in the parentheses of an attribute.
+pub(crate) fn arguments(attr: &syn::Attribute) -> Punctuated<syn::Meta, Token![,]> {
+    attr.parse_args_with(Punctuated::parse_terminated)
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
