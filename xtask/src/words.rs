@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use heck::ToSnakeCase as _;
 use serde::Deserialize;
 
 use crate::{
@@ -40,9 +41,6 @@ struct Exact {
 #[serde(deny_unknown_fields)]
 struct Part {
     instead: String,
-    /// How many names may still have it; it only falls.
-    #[serde(default)]
-    allowed: usize,
 }
 
 #[derive(Deserialize)]
@@ -53,9 +51,6 @@ struct Name {
     /// The files and folders in which it is not to be.
     under: Vec<String>,
     instead: String,
-    /// How many may still be; it only falls.
-    #[serde(default)]
-    allowed: usize,
 }
 
 /// Reads the committed list.
@@ -67,7 +62,6 @@ pub(crate) fn list() -> Result<List> {
 struct Entry<'a> {
     shown: String,
     instead: &'a str,
-    allowed: usize,
     names: Vec<&'a Declared>,
 }
 
@@ -77,17 +71,23 @@ pub(crate) fn declared(workspace: &Workspace) -> BTreeSet<Declared> {
     crates.flat_map(declared::of).collect()
 }
 
+/// Returns the parts of a name, in lower case: `HttpLook`, `http_look` and `HTTP_LOOK` have `http` and `look`.
+fn parts(name: &str) -> BTreeSet<String> {
+    let name = name.trim_start_matches("r#").to_snake_case();
+    let parts = name.split('_').filter(|part| !part.is_empty());
+    parts.map(str::to_owned).collect()
+}
+
 fn entries<'a>(declared: &'a BTreeSet<Declared>, list: &'a List) -> Vec<Entry<'a>> {
     let mut with: BTreeMap<String, Vec<&Declared>> = BTreeMap::new();
     for name in declared {
-        for part in BTreeSet::from_iter(declared::parts(&name.name)) {
+        for part in parts(&name.name) {
             with.entry(part).or_default().push(name);
         }
     }
     let parts = list.parts.iter().map(|(word, part)| Entry {
         shown: format!("names with the part \"{word}\""),
         instead: &part.instead,
-        allowed: part.allowed,
         names: with.remove(word).unwrap_or_default(),
     });
     let mut entries: Vec<Entry<'_>> = parts.collect();
@@ -99,7 +99,6 @@ fn entries<'a>(declared: &'a BTreeSet<Declared>, list: &'a List) -> Vec<Entry<'a
             wrong.under.join(", ")
         ),
         instead: &wrong.instead,
-        allowed: wrong.allowed,
         names: declared.iter().filter(|name| wrong.is(name)).collect(),
     }));
     entries
@@ -119,30 +118,27 @@ impl Name {
 /// Returns how many names have a part that no name is to have.
 pub(crate) fn with_parts(declared: &BTreeSet<Declared>, list: &List) -> usize {
     let has = |name: &&Declared| {
-        let mut parts = declared::parts(&name.name).into_iter();
+        let mut parts = parts(&name.name).into_iter();
         parts.any(|part| list.parts.contains_key(&part))
     };
     declared.iter().filter(has).count()
 }
 
-/// Returns what is wrong: more names with a word than the list allows.
+/// Returns what is wrong: names with a listed word.
 pub(crate) fn faults(declared: &BTreeSet<Declared>, list: &List) -> Vec<String> {
-    let mut faults = Vec::new();
-    for entry in entries(declared, list) {
-        let found = entry.names.len();
-        if found > entry.allowed {
-            let places: Vec<String> = entry.names.iter().map(|name| place(name)).collect();
-            let places = match places.as_slice() {
-                [] | [_] | [_, _] | [_, _, _] => places.join(", "),
-                [first @ .., _] => format!("{} and more", first[..2].join(", ")),
-            };
-            faults.push(format!(
-                "{LIST}: {}: {found}, and {} allowed: {places}; say \"{}\" (all: cargo xtask tidy --words)",
-                entry.shown, entry.allowed, entry.instead
-            ));
-        }
-    }
-    faults
+    let entries = entries(declared, list).into_iter();
+    entries
+        .filter(|entry| !entry.names.is_empty())
+        .map(|entry| {
+            let mut places: Vec<String> = entry.names.iter().map(|name| place(name)).collect();
+            if places.len() > 3 {
+                places.truncate(2);
+                places.push("and more (all: cargo xtask tidy --words)".to_owned());
+            }
+            let (shown, instead) = (&entry.shown, entry.instead);
+            format!("{LIST}: {shown}: {}; say \"{instead}\"", places.join(", "))
+        })
+        .collect()
 }
 
 fn place(name: &Declared) -> String {
@@ -152,70 +148,15 @@ fn place(name: &Declared) -> String {
 /// Returns all names with a listed word.
 pub(crate) fn shown(declared: &BTreeSet<Declared>, list: &List) -> String {
     let mut out = String::new();
-    let mut all = BTreeSet::new();
     for entry in entries(declared, list) {
-        let (found, allowed) = (entry.names.len(), entry.allowed);
-        if found > 0 || allowed > 0 {
-            let _ = writeln!(
-                out,
-                "{}: {found} (allowed {allowed}); say \"{}\"",
-                entry.shown, entry.instead
-            );
+        if !entry.names.is_empty() {
+            let _ = writeln!(out, "{}; say \"{}\"", entry.shown, entry.instead);
         }
         for name in &entry.names {
             let _ = writeln!(out, "  {:<9} {}", name.what.prose(), place(name));
         }
-        all.extend(entry.names);
     }
-    let _ = writeln!(out, "in all: {} names", all.len());
     out
-}
-
-/// Returns the entries whose allowance is higher than what there is, as notes.
-pub(crate) fn slack(declared: &BTreeSet<Declared>, list: &List) -> Vec<String> {
-    let entries = entries(declared, list).into_iter();
-    entries
-        .filter(|entry| entry.names.len() < entry.allowed)
-        .map(|entry| {
-            let (found, allowed) = (entry.names.len(), entry.allowed);
-            format!("{LIST}: {}: {found}, and {allowed} allowed", entry.shown)
-        })
-        .collect()
-}
-
-/// Returns the list with every allowance that is too high lowered to what there is.
-pub(crate) fn lowered(text: &str, declared: &BTreeSet<Declared>, list: &List) -> Result<String> {
-    let mut left: Vec<(usize, usize)> = entries(declared, list)
-        .iter()
-        .map(|entry| (entry.allowed, entry.names.len()))
-        .collect();
-    // The parts are read in the order of the alphabet, and written in any.
-    let names = left.split_off(list.parts.len());
-    let parts: BTreeMap<&str, (usize, usize)> =
-        list.parts.keys().map(String::as_str).zip(left).collect();
-    let mut names = names.into_iter();
-    let mut out = String::new();
-    for line in text.lines() {
-        let counts = if line.trim_start().starts_with("{ name") {
-            Some(names.next().context("a name's entry must be one line")?)
-        } else {
-            let word = line.split(" = ").next();
-            word.and_then(|word| parts.get(word)).copied()
-        };
-        let mut line = line.to_owned();
-        if let Some((allowed, found)) = counts
-            && found < allowed
-        {
-            let new = match found {
-                0 => String::new(),
-                found => format!(", allowed = {found}"),
-            };
-            line = line.replace(&format!(", allowed = {allowed}"), &new);
-        }
-        out.push_str(&line);
-        out.push('\n');
-    }
-    Ok(out)
 }
 
 #[cfg(test)]
@@ -224,7 +165,7 @@ mod tests {
 
     const LIST: &str = "[parts]
 look = { instead = \"poll\" }
-wish = { instead = \"request\", allowed = 3 }
+wish = { instead = \"request\" }
 [[exact.names]]
 name = \"Left\"
 what = \"type\"
@@ -235,6 +176,22 @@ instead = \"Detached\"
     fn check(text: &str) -> Vec<String> {
         let workspace = Workspace::of(&[("crates/a/src/lib.rs", text)]);
         faults(&declared(&workspace), &toml::from_str(LIST).unwrap())
+    }
+
+    #[test]
+    fn a_name_has_the_same_parts_however_it_is_written() {
+        for name in [
+            "HttpLook2",
+            "http_look2",
+            "HTTP_LOOK2",
+            "HTTPLook2",
+            "http-look2",
+        ] {
+            assert_eq!(Vec::from_iter(parts(name)), ["http", "look2"], "{name}");
+        }
+        assert_eq!(Vec::from_iter(parts("r#as")), ["as"]);
+        assert_eq!(Vec::from_iter(parts("_")), [""; 0]);
+        assert_eq!(Vec::from_iter(parts("overlook")), ["overlook"]);
     }
 
     #[test]
@@ -257,7 +214,9 @@ instead = \"Detached\"
             let faults = check(text);
             assert_eq!(faults.len(), 1, "{text}");
             assert!(
-                faults[0].starts_with("xtask/words.toml: names with the part \"look\": 1, and 0 allowed: crates/a/src/lib.rs:1 "),
+                faults[0].starts_with(
+                    "xtask/words.toml: names with the part \"look\": crates/a/src/lib.rs:1 "
+                ),
                 "{faults:?}"
             );
         }
@@ -265,25 +224,24 @@ instead = \"Detached\"
 
     #[test]
     fn a_file_is_named_by_the_same_words() {
-        let workspace = Workspace::of(&[("crates/a/src/wish/look.rs", "")]);
+        let workspace = Workspace::of(&[("crates/a/src/b/look.rs", "")]);
         let found = declared(&workspace);
         let faults = faults(&found, &toml::from_str(LIST).unwrap());
         assert_eq!(faults.len(), 1);
         assert!(
-            faults[0].contains("crates/a/src/wish/look.rs:1 look"),
+            faults[0].contains("crates/a/src/b/look.rs:1 look"),
             "{faults:?}"
         );
     }
 
     #[test]
-    fn only_what_is_above_the_allowance_is_told() {
-        assert_eq!(check("struct Wish; fn wish() {} mod wishes {}"), [""; 0]);
+    fn of_many_names_two_are_told() {
+        let faults = check("struct Wish; fn wish() {} fn b(wish: u8) {} fn a(my_wish: u8) {}");
         assert_eq!(
-            check(
-                "struct Wish; fn wish() {} fn b(wish: u8) {} fn a(wish: u8) {} fn c(my_wish: u8) {}"
-            )
-            .len(),
-            1
+            faults,
+            [
+                "xtask/words.toml: names with the part \"wish\": crates/a/src/lib.rs:1 Wish, crates/a/src/lib.rs:1 wish, and more (all: cargo xtask tidy --words); say \"request\""
+            ]
         );
     }
 
@@ -296,40 +254,13 @@ instead = \"Detached\"
         assert_eq!(
             check("struct Left;"),
             [
-                "xtask/words.toml: a type `Left` under crates/a/src: 1, and 0 allowed: crates/a/src/lib.rs:1 Left; say \"Detached\" (all: cargo xtask tidy --words)"
+                "xtask/words.toml: a type `Left` under crates/a/src: crates/a/src/lib.rs:1 Left; say \"Detached\""
             ]
         );
         let elsewhere = Workspace::of(&[("crates/b/src/lib.rs", "struct Left;")]);
         assert_eq!(
             faults(&declared(&elsewhere), &toml::from_str(LIST).unwrap()),
             [""; 0]
-        );
-    }
-
-    #[test]
-    fn an_allowance_that_is_too_high_is_noted() {
-        let workspace = Workspace::of(&[("crates/a/src/lib.rs", "struct Wish;")]);
-        let notes = slack(&declared(&workspace), &toml::from_str(LIST).unwrap());
-        assert_eq!(
-            notes,
-            ["xtask/words.toml: names with the part \"wish\": 1, and 3 allowed"]
-        );
-    }
-
-    #[test]
-    fn an_allowance_falls_and_never_rises() {
-        let text = "[exact]\nnames = [\n    { name = \"Left\", what = \"type\", under = [\"crates/a\"], instead = \"Detached\", allowed = 2 },\n]\n[parts]\nwish = { instead = \"request\", allowed = 3 }\nfate = { instead = \"outcome\", allowed = 1 }\nlook = { instead = \"poll\" }\n";
-        let workspace = Workspace::of(&[(
-            "crates/a/src/lib.rs",
-            "struct Wish; struct Look; struct Left;",
-        )]);
-        let list = toml::from_str(text).unwrap();
-        let lowered = lowered(text, &declared(&workspace), &list).unwrap();
-        assert_eq!(
-            lowered,
-            text.replace("allowed = 2", "allowed = 1")
-                .replace(", allowed = 3", ", allowed = 1")
-                .replace("outcome\", allowed = 1", "outcome\"")
         );
     }
 }

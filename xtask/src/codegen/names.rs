@@ -1,14 +1,10 @@
 //! Rust names for names from the wire.
 
+use heck::{ToPascalCase as _, ToShoutySnakeCase as _, ToSnakeCase as _};
+
 /// `waiting_for_input`, `nextCursor` and `agent-harness` in the form `NextCursor`.
 pub(super) fn pascal(wire: &str) -> String {
-    let mut name = String::new();
-    for word in words(wire) {
-        let mut letters = word.chars();
-        name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
-        name.extend(letters);
-    }
-    start_with_letter(name, "N")
+    start_with_letter(wire.to_pascal_case(), "N")
 }
 
 /// Returns the name of a type: as [`pascal`], but none that generated code uses for something else.
@@ -33,12 +29,12 @@ pub(super) fn type_name(wire: &str) -> String {
 
 /// The same names in the form `next_cursor`.
 pub(super) fn snake(wire: &str) -> String {
-    start_with_letter(words(wire).join("_"), "n_")
+    start_with_letter(wire.to_snake_case(), "n_")
 }
 
 /// The same names in the form `NEXT_CURSOR`.
 pub(super) fn screaming(wire: &str) -> String {
-    snake(wire).to_ascii_uppercase()
+    start_with_letter(wire.to_shouty_snake_case(), "N_")
 }
 
 /// Returns an identifier that may stand where a field's name does.
@@ -52,36 +48,6 @@ pub(super) fn ident(name: &str) -> proc_macro2::Ident {
         }
         Err(_) => proc_macro2::Ident::new_raw(name, span),
     }
-}
-
-/// Returns the words of a name in lower case. A capital after a small letter or a digit starts a word, as does the last of
-/// several capitals before a small letter (`HTTPError`).
-fn words(wire: &str) -> Vec<String> {
-    let letters: Vec<char> = wire.chars().collect();
-    let mut words = vec![String::new()];
-    for (at, &letter) in letters.iter().enumerate() {
-        if !letter.is_ascii_alphanumeric() {
-            words.push(String::new());
-            continue;
-        }
-        let before = at.checked_sub(1).map(|before| letters[before]);
-        let after = letters.get(at + 1);
-        let starts_word = letter.is_ascii_uppercase()
-            && before.is_some_and(|before| {
-                before.is_ascii_lowercase()
-                    || before.is_ascii_digit()
-                    || (before.is_ascii_uppercase() && after.is_some_and(char::is_ascii_lowercase))
-            });
-        if starts_word {
-            words.push(String::new());
-        }
-        words
-            .last_mut()
-            .expect("there is always a word")
-            .push(letter.to_ascii_lowercase());
-    }
-    words.retain(|word| !word.is_empty());
-    words
 }
 
 fn start_with_letter(name: String, prefix: &str) -> String {

@@ -29,18 +29,8 @@ pub(crate) enum What {
 
 impl What {
     /// As the lists and messages write it.
-    pub(crate) fn prose(self) -> &'static str {
-        match self {
-            Self::Type => "type",
-            Self::Variant => "variant",
-            Self::Field => "field",
-            Self::Fn => "fn",
-            Self::Local => "local",
-            Self::Const => "const",
-            Self::Module => "module",
-            Self::Parameter => "parameter",
-            Self::File => "file",
-        }
+    pub(crate) fn prose(self) -> String {
+        format!("{self:?}").to_lowercase()
     }
 }
 
@@ -85,30 +75,6 @@ fn paths(folder: &str, file: &File, found: &mut BTreeSet<Declared>) {
         });
         end += 1;
     }
-}
-
-/// Returns the parts of a name, in lower case: `HttpLook`, `http_look` and `HTTP_LOOK` have `http` and `look`.
-pub(crate) fn parts(name: &str) -> Vec<String> {
-    let letters: Vec<char> = name.trim_start_matches("r#").chars().collect();
-    let mut parts = vec![String::new()];
-    for (at, letter) in letters.iter().enumerate() {
-        let before = at.checked_sub(1).map(|at| letters[at]);
-        let after = letters.get(at + 1);
-        let begins = letter.is_uppercase()
-            && before.is_some_and(|before| {
-                !before.is_uppercase() || after.is_some_and(|after| after.is_lowercase())
-            });
-        if begins || !letter.is_alphanumeric() {
-            parts.push(String::new());
-        }
-        if letter.is_alphanumeric()
-            && let Some(part) = parts.last_mut()
-        {
-            part.extend(letter.to_lowercase());
-        }
-    }
-    parts.retain(|part| !part.is_empty());
-    parts
 }
 
 struct Finder<'f> {
@@ -283,22 +249,6 @@ impl<'a> Visit<'a> for Finder<'_> {
 #[cfg(test)]
 mod tests {
     use super::{super::Workspace, *};
-
-    #[test]
-    fn a_name_has_the_same_parts_however_it_is_written() {
-        for name in [
-            "HttpLook2",
-            "http_look2",
-            "HTTP_LOOK2",
-            "HTTPLook2",
-            "http-look2",
-        ] {
-            assert_eq!(parts(name), ["http", "look2"], "{name}");
-        }
-        assert_eq!(parts("r#as"), ["as"]);
-        assert_eq!(parts("_"), [""; 0]);
-        assert_eq!(parts("overlook"), ["overlook"]);
-    }
 
     #[test]
     fn every_kind_of_name_is_found() {

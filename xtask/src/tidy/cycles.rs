@@ -20,8 +20,6 @@ const MOST: usize = 5;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct List {
-    /// How many there may be while they are more than [`MOST`]; it only falls.
-    at_most: Option<usize>,
     #[serde(default)]
     cycle: Vec<Cycle>,
 }
@@ -43,10 +41,9 @@ pub(super) fn list() -> Result<List> {
 /// Returns what is wrong: cycles that are not listed, and entries that are no cycles any more.
 pub(super) fn faults(workspace: &Workspace, list: &List) -> Vec<String> {
     let mut faults = Vec::new();
-    let most = list.at_most.unwrap_or(MOST);
-    if list.cycle.len() > most {
-        let listed = list.cycle.len();
-        faults.push(format!("{LIST}: {listed} cycles are more than {most}"));
+    let listed = list.cycle.len();
+    if listed > MOST {
+        faults.push(format!("{LIST}: {listed} cycles are more than {MOST}"));
     }
     let found = found(workspace);
     for (folder, files) in &found {
@@ -150,10 +147,6 @@ mod tests {
         assert_eq!(
             check(&CYCLE, &entry.repeat(6)),
             ["xtask/cycles.toml: 6 cycles are more than 5"]
-        );
-        assert_eq!(
-            check(&CYCLE, &format!("at_most = 6\n{}", entry.repeat(6))),
-            [""; 0]
         );
     }
 

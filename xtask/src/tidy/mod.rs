@@ -4,12 +4,16 @@ mod budgets;
 mod cycles;
 mod documents;
 
-use std::{fs, path::Path};
+use std::fs;
 
 use anyhow::{Context, Result, bail};
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
-use crate::{cargo, codegen, repo, source::Workspace, words};
+use crate::{
+    cargo, codegen, repo,
+    source::{Kind, Workspace},
+    words,
+};
 
 /// Which of our crates each may depend on (normal dependencies). The arrows run strictly downward.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -83,7 +87,7 @@ pub(crate) struct Args {
     /// Only print the import cycles, as xtask/cycles.toml lists them
     #[arg(long)]
     cycles: bool,
-    /// Set budgets.toml to what there is, and lower the allowances of xtask/words.toml to it
+    /// Set budgets.toml to what there is
     #[arg(long, conflicts_with_all = ["words", "cycles"])]
     write: bool,
 }
@@ -98,7 +102,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     for (name, banned) in PURE {
         faults.extend(impurities(name, &reached(name)?, banned));
     }
-    faults.extend(sources()?);
+    faults.extend(sources(&workspace)?);
     faults.extend(lists(args, &workspace)?);
     faults.extend(documents::faults(&workspace)?);
     if faults.is_empty() {
@@ -121,21 +125,12 @@ fn show(args: &Args, workspace: &Workspace) -> Result<()> {
 /// Returns the rules whose exceptions and limits are committed files.
 fn lists(args: &Args, workspace: &Workspace) -> Result<Vec<String>> {
     let root = repo::root();
-    let declared = words::declared(workspace);
     let present = budgets::present(workspace)?;
     if args.write {
         fs::write(root.join(budgets::FILE), budgets::written(&present))?;
-        let path = root.join(words::LIST);
-        let text = words::lowered(&repo::read(&path)?, &declared, &words::list()?)?;
-        fs::write(&path, text)?;
     }
     let budgets = budgets::read(&repo::read(&root.join(budgets::FILE))?)?;
-    let listed = words::list()?;
-    let slack = [
-        words::slack(&declared, &listed),
-        budgets::slack(&present, &budgets),
-    ]
-    .concat();
+    let slack = budgets::slack(&present, &budgets);
     if !slack.is_empty() {
         // No fault: what others make smaller at the same time would fail otherwise.
         eprintln!(
@@ -144,7 +139,7 @@ fn lists(args: &Args, workspace: &Workspace) -> Result<Vec<String>> {
         );
     }
     let mut faults = cycles::faults(workspace, &cycles::list()?);
-    faults.extend(words::faults(&declared, &listed));
+    faults.extend(words::faults(&words::declared(workspace), &words::list()?));
     faults.extend(budgets::faults(&present, &budgets));
     Ok(faults)
 }
@@ -223,35 +218,25 @@ fn impurities(name: &str, reached: &[String], banned: &[&str]) -> Vec<String> {
 }
 
 /// Rules for single files.
-fn sources() -> Result<Vec<String>> {
-    let root = repo::root();
+fn sources(workspace: &Workspace) -> Result<Vec<String>> {
     let mut names = Vec::new();
-    for folder in repo::entries(&root.join("spec"))? {
+    for folder in repo::entries(&repo::root().join("spec"))? {
         names.push(repo::name(&folder)?.to_owned());
     }
-
     let mut faults = Vec::new();
-    for folder in ["crates", "xtask", "benches", "fuzz"] {
-        for path in repo::rust_files(&root.join(folder))? {
-            let (shown, text) = (repo::shown(&path), repo::read(&path)?);
-            if is_generated(&path) {
-                faults.extend(header_fault(&text).map(|fault| format!("{shown}: {fault}")));
-            } else {
-                faults.extend(length_fault(&text).map(|fault| format!("{shown}: {fault}")));
-            }
-            if path.starts_with(root.join("crates/core")) {
-                let named = named_providers(&text, &names);
-                faults.extend(named.into_iter().map(|fault| format!("{shown}:{fault}")));
-            }
+    for file in workspace.crates.iter().flat_map(|known| &known.files) {
+        let (shown, text) = (&file.path, &file.text);
+        let fault = match file.kind {
+            Kind::Generated => header_fault(text),
+            Kind::Source | Kind::Test => length_fault(text),
+        };
+        faults.extend(fault.map(|fault| format!("{shown}: {fault}")));
+        if shown.starts_with("crates/core/") {
+            let named = named_providers(text, &names);
+            faults.extend(named.into_iter().map(|fault| format!("{shown}:{fault}")));
         }
     }
     Ok(faults)
-}
-
-fn is_generated(path: &Path) -> bool {
-    path.components()
-        .any(|part| part.as_os_str() == "generated")
-        || path.ends_with("expected.rs")
 }
 
 fn header_fault(text: &str) -> Option<String> {
