@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
-use syn::visit::{self, Visit};
+use syn::{
+    ImplItem, Item, TraitItem,
+    visit::{self, Visit},
+};
 
-use super::{Crate, File, Kind, tokens};
+use super::{Crate, File, Kind, head, tokens};
 
 /// What a name is the name of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -96,14 +99,43 @@ impl Finder<'_> {
 }
 
 impl<'a> Visit<'a> for Finder<'_> {
-    fn visit_item_struct(&mut self, item: &'a syn::ItemStruct) {
-        self.add(What::Type, &item.ident);
-        visit::visit_item_struct(self, item);
+    fn visit_item(&mut self, item: &'a Item) {
+        let what = match item {
+            Item::Struct(_) | Item::Enum(_) | Item::Trait(_) | Item::Type(_) => Some(What::Type),
+            Item::Fn(_) | Item::Macro(_) => Some(What::Fn),
+            Item::Const(_) | Item::Static(_) => Some(What::Const),
+            Item::Mod(_) => Some(What::Module),
+            _ => None,
+        };
+        if let (Some(what), Some(ident)) = (what, head(item).ident) {
+            self.add(what, ident);
+        }
+        visit::visit_item(self, item);
     }
 
-    fn visit_item_enum(&mut self, item: &'a syn::ItemEnum) {
-        self.add(What::Type, &item.ident);
-        visit::visit_item_enum(self, item);
+    fn visit_item_impl(&mut self, item: &'a syn::ItemImpl) {
+        let outer = std::mem::replace(&mut self.foreign, item.trait_.is_some());
+        visit::visit_item_impl(self, item);
+        self.foreign = outer;
+    }
+
+    fn visit_impl_item(&mut self, item: &'a ImplItem) {
+        match item {
+            ImplItem::Fn(item) if !self.foreign => self.add(What::Fn, &item.sig.ident),
+            ImplItem::Const(item) if !self.foreign => self.add(What::Const, &item.ident),
+            _ => {}
+        }
+        visit::visit_impl_item(self, item);
+    }
+
+    fn visit_trait_item(&mut self, item: &'a TraitItem) {
+        match item {
+            TraitItem::Fn(item) => self.add(What::Fn, &item.sig.ident),
+            TraitItem::Const(item) => self.add(What::Const, &item.ident),
+            TraitItem::Type(item) => self.add(What::Type, &item.ident),
+            _ => {}
+        }
+        visit::visit_trait_item(self, item);
     }
 
     fn visit_variant(&mut self, item: &'a syn::Variant) {
@@ -116,51 +148,6 @@ impl<'a> Visit<'a> for Finder<'_> {
             self.add(What::Field, ident);
         }
         visit::visit_field(self, item);
-    }
-
-    fn visit_item_trait(&mut self, item: &'a syn::ItemTrait) {
-        self.add(What::Type, &item.ident);
-        visit::visit_item_trait(self, item);
-    }
-
-    fn visit_item_type(&mut self, item: &'a syn::ItemType) {
-        self.add(What::Type, &item.ident);
-        visit::visit_item_type(self, item);
-    }
-
-    fn visit_trait_item_type(&mut self, item: &'a syn::TraitItemType) {
-        self.add(What::Type, &item.ident);
-        visit::visit_trait_item_type(self, item);
-    }
-
-    fn visit_item_impl(&mut self, item: &'a syn::ItemImpl) {
-        let outer = std::mem::replace(&mut self.foreign, item.trait_.is_some());
-        visit::visit_item_impl(self, item);
-        self.foreign = outer;
-    }
-
-    fn visit_impl_item_fn(&mut self, item: &'a syn::ImplItemFn) {
-        if !self.foreign {
-            self.add(What::Fn, &item.sig.ident);
-        }
-        visit::visit_impl_item_fn(self, item);
-    }
-
-    fn visit_item_fn(&mut self, item: &'a syn::ItemFn) {
-        self.add(What::Fn, &item.sig.ident);
-        visit::visit_item_fn(self, item);
-    }
-
-    fn visit_trait_item_fn(&mut self, item: &'a syn::TraitItemFn) {
-        self.add(What::Fn, &item.sig.ident);
-        visit::visit_trait_item_fn(self, item);
-    }
-
-    fn visit_item_macro(&mut self, item: &'a syn::ItemMacro) {
-        if let Some(ident) = &item.ident {
-            self.add(What::Fn, ident);
-        }
-        visit::visit_item_macro(self, item);
     }
 
     fn visit_macro(&mut self, item: &'a syn::Macro) {
@@ -189,33 +176,6 @@ impl<'a> Visit<'a> for Finder<'_> {
                 });
             }
         }
-    }
-
-    fn visit_item_const(&mut self, item: &'a syn::ItemConst) {
-        self.add(What::Const, &item.ident);
-        visit::visit_item_const(self, item);
-    }
-
-    fn visit_item_static(&mut self, item: &'a syn::ItemStatic) {
-        self.add(What::Const, &item.ident);
-        visit::visit_item_static(self, item);
-    }
-
-    fn visit_impl_item_const(&mut self, item: &'a syn::ImplItemConst) {
-        if !self.foreign {
-            self.add(What::Const, &item.ident);
-        }
-        visit::visit_impl_item_const(self, item);
-    }
-
-    fn visit_trait_item_const(&mut self, item: &'a syn::TraitItemConst) {
-        self.add(What::Const, &item.ident);
-        visit::visit_trait_item_const(self, item);
-    }
-
-    fn visit_item_mod(&mut self, item: &'a syn::ItemMod) {
-        self.add(What::Module, &item.ident);
-        visit::visit_item_mod(self, item);
     }
 
     fn visit_use_rename(&mut self, item: &'a syn::UseRename) {

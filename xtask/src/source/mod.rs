@@ -326,7 +326,7 @@ pub(crate) fn derives(attrs: &[syn::Attribute], wanted: &[&str]) -> bool {
     })
 }
 
-/// Returns what stands in the parentheses of an attribute.
+/// Returns what stands in the parentheses of an attribute; nothing when that is no list of words and values.
 pub(crate) fn arguments(attr: &syn::Attribute) -> Punctuated<syn::Meta, Token![,]> {
     attr.parse_args_with(Punctuated::parse_terminated)
         .unwrap_or_default()
