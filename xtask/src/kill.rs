@@ -39,6 +39,19 @@ struct Platform {
     run: &'static [&'static str],
     /// How its question is answered.
     answer: &'static [&'static str],
+    stats: Stats,
+}
+
+/// Where the simulator's counts of a platform stand, and what they are called.
+struct Stats {
+    /// How many tasks were made.
+    made: &'static str,
+    tasks: &'static str,
+    /// The status of a task that is over.
+    done: &'static str,
+    questions: &'static str,
+    /// How often a question was answered.
+    answers: &'static str,
 }
 
 const PLATFORMS: [Platform; 2] = [
@@ -46,11 +59,25 @@ const PLATFORMS: [Platform; 2] = [
         name: "nanonets",
         run: &["run", "--agent", "asker"],
         answer: &["--answer", "EUR"],
+        stats: Stats {
+            made: "/starts",
+            tasks: "/per_task",
+            done: "completed",
+            questions: "/questions",
+            answers: "answers",
+        },
     },
     Platform {
         name: "agent-harness",
         run: &["run", "--provider", "agent-harness"],
         answer: &["--on-approval", "approve"],
+        stats: Stats {
+            made: "/agent-harness/runs",
+            tasks: "/agent-harness/per_run",
+            done: "succeeded",
+            questions: "/agent-harness/waits",
+            answers: "applied",
+        },
     },
 ];
 
@@ -78,7 +105,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut wrong = Vec::new();
     for (platform, counts) in PLATFORMS.iter().zip(counts) {
         let counts = counts.with_context(|| platform.name)?;
-        let verdict = judge(platform.name, &counts, &stats)?;
+        let verdict = judge(&platform.stats, &counts, &stats)?;
         println!("{:14} {counts}", platform.name);
         println!("{:14} {verdict}", "");
         if verdict != Verdict::default() {
@@ -131,42 +158,25 @@ impl std::fmt::Display for Verdict {
     }
 }
 
-fn judge(platform: &str, counts: &Counts, stats: &Value) -> Result<Verdict> {
-    let (made, tasks, done, questions, answers) = match platform {
-        "nanonets" => (
-            "starts",
-            &stats["per_task"],
-            "completed",
-            &stats["questions"],
-            "answers",
-        ),
-        _ => {
-            let stats = &stats[platform];
-            (
-                "runs",
-                &stats["per_run"],
-                "succeeded",
-                &stats["waits"],
-                "applied",
-            )
-        }
+fn judge(names: &Stats, counts: &Counts, stats: &Value) -> Result<Verdict> {
+    let at = |pointer| {
+        stats
+            .pointer(pointer)
+            .with_context(|| format!("no {pointer}"))
     };
-    let made = match platform {
-        "nanonets" => &stats[made],
-        _ => &stats[platform][made],
-    };
-    let made = made.as_u64().context("no count of starts")?;
-    let tasks = tasks.as_object().context("no tasks")?;
-    let over = tasks.values().filter(|task| task["status"] == done);
-    let over = u64::try_from(over.count())?;
-    let questions = questions.as_array().context("no questions")?;
-    let twice = questions
-        .iter()
-        .filter(|question| question[answers].as_u64().is_none_or(|count| count > 1));
+    let made = at(names.made)?.as_u64().context("no count of starts")?;
+    let tasks = at(names.tasks)?.as_object().context("no tasks")?;
+    let over = tasks.values().filter(|task| task["status"] == names.done);
+    let questions = at(names.questions)?.as_array().context("no questions")?;
+    let twice = questions.iter().filter(|question| {
+        question[names.answers]
+            .as_u64()
+            .is_none_or(|count| count > 1)
+    });
     Ok(Verdict {
-        lost: counts.wanted.saturating_sub(over),
+        lost: counts.wanted.saturating_sub(over.count() as u64),
         twice: made.saturating_sub(counts.wanted),
-        answered_twice: u64::try_from(twice.count())?,
+        answered_twice: twice.count() as u64,
     })
 }
 
