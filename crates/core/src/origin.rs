@@ -57,14 +57,7 @@ impl Origin {
         if authority.host().is_empty() {
             return err("has no host");
         }
-        // The URL type accepts an invalid port, and would silently fall back to the default one: another server.
-        let port = &authority.as_str()[authority.host().len()..];
-        let digits = port
-            .strip_prefix(':')
-            .filter(|port| port.bytes().all(|b| b.is_ascii_digit()));
-        if !port.is_empty()
-            && !digits.is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
-        {
+        if !has_valid_port(authority) {
             return err("has no valid port");
         }
         if *scheme == Scheme::HTTP {
@@ -76,15 +69,9 @@ impl Origin {
         } else if *scheme != Scheme::HTTPS {
             return err("is neither https nor http");
         }
-        let mut base: String = uri
-            .path()
-            .split('/')
-            .filter(|s| !s.is_empty())
-            .map(|s| format!("/{s}"))
-            .collect();
-        if let Some(rest) = base.strip_suffix(api_prefix) {
-            base = rest.to_owned();
-        }
+        let parts = uri.path().split('/').filter(|part| !part.is_empty());
+        let path: String = parts.map(|part| format!("/{part}")).collect();
+        let base = path.strip_suffix(api_prefix).unwrap_or(&path).to_owned();
         if base.len() > MAX_BASE {
             return err("has a path that is too long");
         }
@@ -218,19 +205,7 @@ impl Origin {
             }
             _ => return Err(format!("{status} is no redirect that can be followed")),
         }
-        let mut values = head.headers.get_all(header::LOCATION).iter();
-        let Some(value) = values.next() else {
-            return Err(format!("{status} without a Location"));
-        };
-        if values.any(|other| other != value) {
-            return Err(format!("{status} with several different Locations"));
-        }
-        let text = value
-            .to_str()
-            .map_err(|_| format!("{status} with an unreadable Location"))?;
-        if is_redacted(text) {
-            return Err(format!("{status} to a Location that holds the API key"));
-        }
+        let text = location(head)?;
         let target = match text.parse::<Uri>() {
             Ok(uri) => match (uri.scheme_str(), uri.authority()) {
                 (Some(scheme), Some(to)) => {
@@ -306,6 +281,35 @@ pub fn user_agent(extra: Option<&str>) -> Result<HeaderValue, ConfigError> {
     }
     HeaderValue::from_str(&text)
         .map_err(|_| ConfigError::new("the user agent has characters that a header cannot carry"))
+}
+
+/// Returns whether the port is one, or absent. The URL type accepts an invalid port, and would silently fall back to the
+/// default one: another server.
+fn has_valid_port(authority: &Authority) -> bool {
+    let port = &authority.as_str()[authority.host().len()..];
+    let Some(digits) = port.strip_prefix(':') else {
+        return port.is_empty();
+    };
+    digits.bytes().all(|byte| byte.is_ascii_digit())
+        && digits.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+/// Returns where a redirect leads, in its own words.
+fn location(head: &Head) -> Result<&str, String> {
+    let status = head.status.as_u16();
+    let mut values = head.headers.get_all(header::LOCATION).iter();
+    let Some(value) = values.next() else {
+        return Err(format!("{status} without a Location"));
+    };
+    if values.any(|other| other != value) {
+        return Err(format!("{status} with several different Locations"));
+    }
+    let unreadable = |_| format!("{status} with an unreadable Location");
+    let text = value.to_str().map_err(unreadable)?;
+    if is_redacted(text) {
+        return Err(format!("{status} to a Location that holds the API key"));
+    }
+    Ok(text)
 }
 
 #[cfg(test)]

@@ -220,7 +220,6 @@ fn perform<P: Provider, W: TestWorld<P>>(
     world: &mut W,
     step: Step,
 ) -> Result<(), W::Stop> {
-    let opens_stream = matches!(step, Step::Open { .. });
     match step {
         Step::Save { revision } => {
             if world.save(task)? {
@@ -231,33 +230,12 @@ fn perform<P: Provider, W: TestWorld<P>>(
             id,
             request,
             limits,
-        }
-        | Step::Open {
+        } => send(task, world, (id, &request, limits), false)?,
+        Step::Open {
             id,
             request,
             limits,
-        } => {
-            let purpose = task
-                .request_purpose()
-                .expect("a planned request is for something");
-            assert_eq!(task.pause(), None, "{purpose:?} waits for nothing");
-            task.sent(id);
-            // Nothing waits for the stream: only another request has a purpose meanwhile.
-            let expected = (!opens_stream).then_some(purpose);
-            assert_eq!(
-                task.request_purpose(),
-                expected,
-                "to be sent changes no purpose"
-            );
-            let exchange = Outgoing {
-                id,
-                purpose,
-                request: &request,
-                limits,
-                opens_stream,
-            };
-            world.send(task, exchange)?;
-        }
+        } => send(task, world, (id, &request, limits), true)?,
         Step::InFlight { id, stream } => world.in_flight(task, id, stream)?,
         Step::Receive { id, until } => {
             let (end, why) = task
@@ -293,6 +271,30 @@ fn perform<P: Provider, W: TestWorld<P>>(
         }
     }
     Ok(())
+}
+
+fn send<P: Provider, W: TestWorld<P>>(
+    task: &mut Task<P>,
+    world: &mut W,
+    (id, request, limits): (ExchangeId, &Request, Limits),
+    opens_stream: bool,
+) -> Result<(), W::Stop> {
+    let purpose = task.request_purpose();
+    let purpose = purpose.expect("a planned request is for something");
+    assert_eq!(task.pause(), None, "{purpose:?} waits for nothing");
+    task.sent(id);
+    // Nothing waits for the stream: only another request has a purpose meanwhile.
+    let expected = (!opens_stream).then_some(purpose);
+    let now = task.request_purpose();
+    assert_eq!(now, expected, "to be sent changes no purpose");
+    let exchange = Outgoing {
+        id,
+        purpose,
+        request,
+        limits,
+        opens_stream,
+    };
+    world.send(task, exchange)
 }
 
 /// Returns whether these two ask for the same.

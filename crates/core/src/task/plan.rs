@@ -73,40 +73,11 @@ impl<P: Provider> Task<P> {
             {
                 follow.writes.due_again(self.env.now, &mut self.out);
             }
-            if let Some(revision) = self.out.due_revision(self.env.now) {
-                return Step::Save { revision };
+            if let Some(step) = self.hand_over() {
+                return step;
             }
-            if self.phase.is_ended() {
-                self.out.events.release();
-            }
-            if let Some((no, id, event)) = self.out.events.first() {
-                let event = event.clone();
-                return Step::Event { no, id, event };
-            }
-            if let Some(id) = self.phase.stream().and_then(Stream::to_close) {
-                return Step::Close { id };
-            }
-            if self.phase.is_ended() {
-                if self.out.is_behind() {
-                    self.out.flush();
-                    continue;
-                }
-                self.link.forget();
-                match self.phase.stream_mut().and_then(Stream::drop_held) {
-                    Some(id) => return Step::Close { id },
-                    None => return Step::Done,
-                }
-            }
-            if self.give_up(budget) {
+            if self.give_up(budget) || self.read_stream(budget) {
                 continue;
-            }
-            let (phase, mut cx) = self.parts();
-            if let Phase::Following(follow) = phase {
-                let (changed, next) = follow.read_stream(&mut cx, budget);
-                self.go(next);
-                if changed {
-                    continue;
-                }
             }
             let readable = self.phase.stream().and_then(Stream::readable);
             if let Some((exchange, _)) = self.link.in_flight() {
@@ -128,6 +99,46 @@ impl<P: Provider> Task<P> {
                 return step;
             }
         }
+    }
+
+    /// Returns the step that stores a state, delivers an event, or drops a stream; of a task that is over, these are the
+    /// last ones.
+    fn hand_over(&mut self) -> Option<Step> {
+        if let Some(revision) = self.out.due_revision(self.env.now) {
+            return Some(Step::Save { revision });
+        }
+        let is_ended = self.phase.is_ended();
+        if is_ended {
+            self.out.events.release();
+        }
+        if let Some((no, id, event)) = self.out.events.first() {
+            let event = event.clone();
+            return Some(Step::Event { no, id, event });
+        }
+        if let Some(id) = self.phase.stream().and_then(Stream::to_close) {
+            return Some(Step::Close { id });
+        }
+        if !is_ended {
+            return None;
+        }
+        self.out.flush();
+        if let Some(revision) = self.out.due_revision(self.env.now) {
+            return Some(Step::Save { revision });
+        }
+        self.link.forget();
+        let held = self.phase.stream_mut().and_then(Stream::drop_held);
+        Some(held.map_or(Step::Done, |id| Step::Close { id }))
+    }
+
+    /// Reads the next thing from the stream; returns whether that changed anything.
+    fn read_stream(&mut self, budget: &OriginBudget) -> bool {
+        let (phase, mut cx) = self.parts();
+        let Phase::Following(follow) = phase else {
+            return false;
+        };
+        let (changed, next) = follow.read_stream(&mut cx, budget);
+        self.go(next);
+        changed
     }
 
     /// Returns the step that waits until the next exchange is due `later`; `None` if a state is to be saved first.

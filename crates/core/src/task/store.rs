@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::again::{KeptStart, MAX_KEPT, StartAgain, StartAgainError};
 use crate::id::{QuestionId, TaskId};
+use crate::operation::Safety;
 use crate::outcome::{CancelResult, NotStartedReason, Outcome, TimeLimit, UnknownReason};
 use crate::provider::{MatchCriteria, Provider};
 use crate::question::AnswerError;
@@ -25,7 +26,7 @@ use super::event_queue::{EventQueue, PendingEvent};
 use super::follow::{Follow, StatusFreshness};
 use super::intent::{Intent, UnresolvedStart, is_key_old, old_key};
 use super::link::Link;
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Revisions};
 use super::phase::{Ended, Finishing, Last, LastRead, Phase, Starting};
 use super::questions::{QuestionEntry, Questions, answerable};
 use super::record::Record;
@@ -326,55 +327,11 @@ pub(super) fn resume<P: Provider>(
     now: Timestamp,
 ) -> Result<Task<P>, ResumeError> {
     let Snapshot(saved) = saved;
-    if saved.provider != P::NAME {
-        return Err(ResumeError::Provider {
-            found: saved.provider,
-            expected: P::NAME,
-        });
-    }
-    let counted = [
-        saved.revision.0,
-        saved.events_taken,
-        saved.events_numbered,
-        saved.exchanges,
-        saved.messages,
-    ];
-    if counted.iter().any(|count| *count > MOST_COUNTED) {
-        let why = "it counts more than any task can have done";
-        return Err(ResumeError::Broken(why.to_owned()));
-    }
+    check(&saved, P::NAME)?;
     let time = Since::new(saved.saved_at, now);
     let saved_at = time.past(saved.saved_at);
-    let seed = match saved.seed.as_str() {
-        "" => Seed([0; 32]),
-        text => Seed(
-            unhex32(text)
-                .ok_or_else(|| ResumeError::Broken("the seed is not 32 bytes".to_owned()))?,
-        ),
-    };
-    let mut env = Env::new(provider, saved.policy.clone(), seed, now);
-    env.origin.clone_from(&saved.origin);
-    env.intent = intent_of(&saved)?;
-    env.rng = fastrand::Rng::with_seed(saved.jitter);
-    env.exchanges = saved.exchanges;
-    env.liveness = Liveness {
-        last_byte_at: saved.liveness.byte.map(|at| time.past(at)),
-        last_reply_at: saved.liveness.reply.map(|at| time.past(at)),
-        last_change_at: saved.liveness.change.map(|at| time.past(at)),
-    };
-    let mut out = Outbox::default();
-    let mut ids = saved.pending_event_ids.iter().copied();
-    let pending = saved
-        .pending_events
-        .iter()
-        .cloned()
-        .map(|event| PendingEvent {
-            id: ids.next(),
-            event,
-        });
-    out.events = EventQueue::after(saved.events_taken, saved.events_numbered, pending);
-    out.save.revision = saved.revision;
-    out.save.saved = saved.revision;
+    let env = load_env(provider, &saved, &time)?;
+    let mut out = load_out(&saved);
     let phase = phase_of(&saved, &env, &mut out, how, &time)?;
     let mut clocks = Deadlines::new(saved.working_left, saved.waiting_left, saved_at);
     if saved.human_is_asked {
@@ -404,6 +361,63 @@ pub(super) fn resume<P: Provider>(
         phase.update_clock(&mut cx);
     }
     Ok(task)
+}
+
+/// Checks that a stored task is one of this provider, and that its counters can count on.
+fn check(saved: &Saved, expected: &'static str) -> Result<(), ResumeError> {
+    if saved.provider != expected {
+        let found = saved.provider.clone();
+        return Err(ResumeError::Provider { found, expected });
+    }
+    let counted = [
+        saved.revision.0,
+        saved.events_taken,
+        saved.events_numbered,
+        saved.exchanges,
+        saved.messages,
+    ];
+    if counted.iter().any(|count| *count > MOST_COUNTED) {
+        let why = "it counts more than any task can have done";
+        return Err(ResumeError::Broken(why.to_owned()));
+    }
+    Ok(())
+}
+
+fn load_env<P: Provider>(provider: P, saved: &Saved, time: &Since) -> Result<Env<P>, ResumeError> {
+    let broken = || ResumeError::Broken("the seed is not 32 bytes".to_owned());
+    let seed = match saved.seed.as_str() {
+        "" => Seed([0; 32]),
+        text => Seed(unhex32(text).ok_or_else(broken)?),
+    };
+    let past = |at: Option<Timestamp>| at.map(|at| time.past(at));
+    let mut env = Env::new(provider, saved.policy.clone(), seed, time.now());
+    env.origin.clone_from(&saved.origin);
+    env.intent = intent_of(saved)?;
+    env.rng = fastrand::Rng::with_seed(saved.jitter);
+    env.exchanges = saved.exchanges;
+    env.liveness = Liveness {
+        last_byte_at: past(saved.liveness.byte),
+        last_reply_at: past(saved.liveness.reply),
+        last_change_at: past(saved.liveness.change),
+    };
+    Ok(env)
+}
+
+fn load_out(saved: &Saved) -> Outbox {
+    let mut ids = saved.pending_event_ids.iter().copied();
+    let events = saved.pending_events.iter().cloned();
+    let pending = events.map(|event| PendingEvent {
+        id: ids.next(),
+        event,
+    });
+    Outbox {
+        events: EventQueue::after(saved.events_taken, saved.events_numbered, pending),
+        save: Revisions {
+            revision: saved.revision,
+            saved: saved.revision,
+        },
+        ..Outbox::default()
+    }
 }
 
 /// Restores what is known of a task with this id. Whether its following is over decides what became of a write that was
@@ -508,8 +522,8 @@ fn phase_of<P: Provider>(
     let task = saved.task.clone();
     let follow = task.map(|id| load_follow(id, saved, is_over, out, how, time));
     let follow = follow.transpose()?.map(Box::new);
-    Ok(match (ended, follow, &saved.start) {
-        (Some(outcome), follow, _) => {
+    Ok(match (ended, follow) {
+        (Some(outcome), follow) => {
             let last = match follow {
                 Some(follow) => Last::Task(follow),
                 None => Last::Start {
@@ -519,37 +533,30 @@ fn phase_of<P: Provider>(
             };
             Phase::Ended(Box::new(Ended { outcome, last }))
         }
-        (None, Some(follow), _) => match &saved.finishing {
+        (None, Some(follow)) => match &saved.finishing {
             Some(read) => {
                 let read = LastRead::restore(read.clone(), time);
                 Phase::Finishing(Box::new(Finishing { follow, read }))
             }
             None => Phase::Following(follow),
         },
-        (
-            None,
-            None,
-            Some(SavedStart {
-                request: Some(request),
-                attempts,
-                conflicts,
-                due,
-                ..
-            }),
-        ) => {
-            let request = load_request(request)?;
-            let mut starting = Starting::new(request, P::CAPABILITIES.start, now);
-            (starting.attempts, starting.conflicts) = (*attempts, *conflicts);
-            starting.due = due.map_or(now, |due| time.due(due));
-            starting.maybe_received = true;
+        (None, None) => {
+            let mut starting = load_starting(saved, P::CAPABILITIES.start, time)?;
             starting.writes = load_writes(saved, how, time);
             Phase::Starting(Box::new(starting))
         }
-        (None, None, _) => {
-            let why = "it has neither a task nor a start";
-            return Err(ResumeError::Broken(why.to_owned()));
-        }
     })
+}
+
+fn load_starting(saved: &Saved, safety: Safety, time: &Since) -> Result<Starting, ResumeError> {
+    let neither = || ResumeError::Broken("it has neither a task nor a start".to_owned());
+    let start = saved.start.as_ref().ok_or_else(neither)?;
+    let request = load_request(start.request.as_ref().ok_or_else(neither)?)?;
+    let mut starting = Starting::new(request, safety, time.now());
+    (starting.attempts, starting.conflicts) = (start.attempts, start.conflicts);
+    starting.due = start.due.map_or(time.now(), |due| time.due(due));
+    starting.maybe_received = true;
+    Ok(starting)
 }
 
 /// Returns how the task ended, if it need not or cannot be continued.

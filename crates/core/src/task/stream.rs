@@ -51,6 +51,16 @@ pub(super) enum StreamState {
     Closing { id: ExchangeId, due: Timestamp },
 }
 
+impl StreamState {
+    /// Returns when the stream is opened again, while it is closed.
+    fn reopens_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Closed { due } | Self::Closing { due, .. } => Some(*due),
+            Self::Opening(_) | Self::Open(_) => None,
+        }
+    }
+}
+
 /// The request that opens the stream. It runs beside every other request.
 #[derive(Debug)]
 pub(super) struct Opening {

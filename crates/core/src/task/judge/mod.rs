@@ -29,6 +29,7 @@ use super::poller::{NOT_FOUND_READS, NotFound};
 use super::stream::asked::LastWait;
 use super::stream::{Aftermath, CROSS_CHECK, LULL, QUIET, StreamState};
 use super::{Task, TurnState};
+use turn::Proof;
 use withdrawn::by_conversation;
 
 /// Why a read of the conversation says nothing.
@@ -119,23 +120,10 @@ impl<P: Provider> Follow<P> {
                 .take()
                 .filter(|_| *read == ReadKind::Questions),
         };
-        // Borrowed, not cloned: a reply is large, and every poll comes through here.
-        let (result, reply) = match &report {
-            Ok(reply) if reply.status().is_success() => {
-                match cx.env.provider.read(&self.id, read, reply) {
-                    Ok(result) => (result, reply),
-                    Err(error) => {
-                        let error = AttemptError::Unreadable(error);
-                        return self.poll_showed_nothing(cx, read, moved, &error, budget);
-                    }
-                }
-            }
-            _ => {
-                return match sort(report) {
-                    Err(error) => self.poll_showed_nothing(cx, read, moved, &error, budget),
-                    Ok(_) => Move::Stay,
-                };
-            }
+        let result = sort(report).and_then(|reply| Ok((self.read(cx, read, &reply)?, reply)));
+        let (result, reply) = match result {
+            Ok(result) => result,
+            Err(error) => return self.poll_showed_nothing(cx, read, moved, &error, budget),
         };
         budget.succeeded();
         self.poller.succeeded();
@@ -156,7 +144,12 @@ impl<P: Provider> Follow<P> {
                 Move::Stay
             }
             Some(TurnState::Unproven { cursor, working }) => {
-                self.prove(cx, read, result, reply, &cursor, working)
+                let proof = Proof {
+                    reply: &reply,
+                    cursor: &cursor,
+                    working,
+                };
+                self.prove(cx, read, result, &proof)
             }
             // Until the outcome of the message is known, a read only shows whether the task stopped.
             Some(TurnState::Sending { .. }) => self.see_stopped(cx, result),
@@ -164,6 +157,17 @@ impl<P: Provider> Follow<P> {
             | None => self.defer_or_apply(cx, result),
         };
         next.or_else(|| self.detach_once_confirmed(cx))
+    }
+
+    /// Reads what a reply says about the task.
+    fn read(
+        &self,
+        cx: &Cx<'_, P>,
+        read: &ReadKind,
+        reply: &Response,
+    ) -> Result<PollResult<P::Output>, AttemptError> {
+        let result = cx.env.provider.read(&self.id, read, reply);
+        result.map_err(AttemptError::Unreadable)
     }
 
     /// Judges a poll result once everything that happened before it is known, and defers it until then.
@@ -323,33 +327,17 @@ impl<P: Provider> Follow<P> {
         }
         match result {
             PollResult::Pending(status) | PollResult::Unknown(status) => {
-                self.freshness = StatusFreshness::Current;
-                let hint = status.poll_hint;
-                self.record_status(cx, status);
-                self.questions.paused = false;
-                self.withdraw_asked(cx);
-                self.poll_again(cx, ReadKind::Status, hint);
+                self.apply_unasked(cx, status, false);
             }
+            PollResult::Paused(status) => self.apply_unasked(cx, status, true),
             PollResult::NotAsking => {
-                self.questions.paused = false;
                 let ours = self.freshness != StatusFreshness::Current;
                 let reason = |asked: &Question| by_conversation(asked, None, ours);
+                self.questions.paused = false;
                 self.questions.withdraw(reason, &mut cx.out.events);
                 self.poll_again(cx, ReadKind::Status, None);
             }
-            PollResult::Asking(questions) => {
-                self.questions.paused = false;
-                let ours = self.freshness != StatusFreshness::Current;
-                if self.is_believed(&questions) {
-                    let newest = questions
-                        .iter()
-                        .filter_map(|shown| shown.users_before)
-                        .max();
-                    let reason = |asked: &Question| by_conversation(asked, newest, ours);
-                    self.questions.offer(questions, reason, &mut cx.out.events);
-                }
-                self.poll_again(cx, ReadKind::Status, None);
-            }
+            PollResult::Asking(questions) => self.apply_asking(cx, questions),
             // What was reported before stays valid until a read says more.
             PollResult::Unclear => {
                 self.poll_again(cx, ReadKind::Status, None);
@@ -360,17 +348,6 @@ impl<P: Provider> Follow<P> {
                 self.questions.paused = false;
                 self.ask_as_events_tell(cx);
                 self.poll_again(cx, ReadKind::Status, None);
-            }
-            PollResult::Paused(status) => {
-                self.freshness = StatusFreshness::Current;
-                let first = !std::mem::replace(&mut self.questions.paused, true);
-                let hint = status.poll_hint;
-                self.record_status(cx, status.clone());
-                self.withdraw_asked(cx);
-                if first {
-                    cx.out.events.push(Event::Paused(status));
-                }
-                self.poll_again(cx, ReadKind::Status, hint);
             }
             PollResult::ReadFirst(ReadKind::Result, status) => {
                 self.record_status(cx, status);
@@ -398,6 +375,33 @@ impl<P: Provider> Follow<P> {
             }
         }
         Move::Stay
+    }
+
+    /// Applies a status that needs no answer: the task works, or a review is open.
+    fn apply_unasked(&mut self, cx: &mut Cx<'_, P>, status: Status, paused: bool) {
+        self.freshness = StatusFreshness::Current;
+        let was_paused = std::mem::replace(&mut self.questions.paused, paused);
+        let hint = status.poll_hint;
+        let news = (paused && !was_paused).then(|| Event::Paused(status.clone()));
+        self.record_status(cx, status);
+        self.withdraw_asked(cx);
+        if let Some(news) = news {
+            cx.out.events.push(news);
+        }
+        self.poll_again(cx, ReadKind::Status, hint);
+    }
+
+    /// Applies the questions that a read shows.
+    fn apply_asking(&mut self, cx: &mut Cx<'_, P>, questions: Vec<Question>) {
+        self.questions.paused = false;
+        let ours = self.freshness != StatusFreshness::Current;
+        if self.is_believed(&questions) {
+            let users = questions.iter().filter_map(|shown| shown.users_before);
+            let newest = users.max();
+            let reason = |asked: &Question| by_conversation(asked, newest, ours);
+            self.questions.offer(questions, reason, &mut cx.out.events);
+        }
+        self.poll_again(cx, ReadKind::Status, None);
     }
 
     /// Reports that the newest message could not be read; it is read again.
@@ -495,7 +499,7 @@ impl<P: Provider> Follow<P> {
 
     /// Returns whether these are questions, and not words of the agent that a stale status made look like one: see
     /// [`StatusFreshness`].
-    fn is_believed(&mut self, questions: &[crate::Question]) -> bool {
+    fn is_believed(&mut self, questions: &[Question]) -> bool {
         let newest = questions
             .iter()
             .map(|question| &question.id)

@@ -1,9 +1,8 @@
 //! What the reply to a start request means.
 
 use crate::budget::OriginBudget;
-use crate::error::{ApiError, ReadError, ReadErrorKind};
+use crate::error::{ReadError, ReadErrorKind};
 use crate::event::Event;
-use crate::failure::ExchangeFailure;
 use crate::operation::Safety;
 use crate::outcome::{NotStartedReason, Outcome, UnknownReason};
 use crate::provider::{CreatedTask, Provider};
@@ -14,7 +13,7 @@ use crate::task::follow::Cx;
 use crate::task::phase::{Move, Phase, Starting};
 use crate::time::Timestamp;
 
-use super::{Report, sort};
+use super::{Report, refusal, sort};
 
 /// How many conflicts a keyed start tolerates after the server may have received one of its attempts.
 const CONFLICTS: u32 = 2;
@@ -39,6 +38,16 @@ impl Starting {
             },
             Err(error) => error,
         };
+        self.judge_error(cx, error, budget)
+    }
+
+    /// Judges a failed attempt: is it repeated, and if not, what is known?
+    fn judge_error<P: Provider>(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        error: AttemptError,
+        budget: &OriginBudget,
+    ) -> Move<P::Output> {
         let until = cx.clocks.deadline();
         let draw = cx.env.rng.u16(..);
         let now = cx.env.now;
@@ -75,17 +84,7 @@ impl Starting {
                 Move::Stay
             }
             RetryDecision::Again(_) => not_started(NotStartedReason::Cancelled, false),
-            RetryDecision::Unknown => {
-                let likely = matches!(error, AttemptError::Unreadable(_))
-                    || error.status().is_some_and(|status| status.is_success());
-                let last = error.record();
-                // A limit cut at the deadline runs out when the deadline passes.
-                let reason = match cx.is_past_work_deadline() {
-                    true => UnknownReason::Deadline { last: Some(last) },
-                    false => UnknownReason::Attempt(last),
-                };
-                Move::End(cx.env.unknown_start(reason, likely))
-            }
+            RetryDecision::Unknown => unknown(cx, &error),
             RetryDecision::Exhausted => {
                 let reason = NotStartedReason::Exhausted {
                     last: error.record(),
@@ -93,17 +92,9 @@ impl Starting {
                 };
                 not_started(reason, true)
             }
-            RetryDecision::Final => match error {
-                AttemptError::Refused(reply) => Move::End(Outcome::Refused(ApiError::read(&reply))),
-                AttemptError::Wire(ExchangeFailure {
-                    progress: crate::ExchangeProgress::Answered(head),
-                    ..
-                }) if !head.status.is_redirection() => {
-                    Move::End(Outcome::Refused(ApiError::without_body(&head)))
-                }
-                AttemptError::Wire(_) | AttemptError::Unreadable(_) => {
-                    not_started(NotStartedReason::Attempt(error.record()), false)
-                }
+            RetryDecision::Final => match refusal(&error) {
+                Some(refusal) if !is_unfollowed(&error) => Move::End(Outcome::Refused(refusal)),
+                _ => not_started(NotStartedReason::Attempt(error.record()), false),
             },
         }
     }
@@ -152,6 +143,28 @@ impl<P: Provider> Task<P> {
         self.cancel.begin(&mut self.clocks, how, now);
         self.out.save.need();
     }
+}
+
+/// Returns whether the client did not follow a redirect: the server has refused nothing.
+fn is_unfollowed(error: &AttemptError) -> bool {
+    let head = match error {
+        AttemptError::Wire(failure) => failure.head(),
+        AttemptError::Refused(_) | AttemptError::Unreadable(_) => None,
+    };
+    head.is_some_and(|head| head.status.is_redirection())
+}
+
+/// Returns how a start ends that may have created a task.
+fn unknown<P: Provider>(cx: &Cx<'_, P>, error: &AttemptError) -> Move<P::Output> {
+    let likely = matches!(error, AttemptError::Unreadable(_))
+        || error.status().is_some_and(|status| status.is_success());
+    let last = error.record();
+    // A limit cut at the deadline runs out when the deadline passes.
+    let reason = match cx.is_past_work_deadline() {
+        true => UnknownReason::Deadline { last: Some(last) },
+        false => UnknownReason::Attempt(last),
+    };
+    Move::End(cx.env.unknown_start(reason, likely))
 }
 
 fn usable(started: CreatedTask) -> Result<CreatedTask, ReadError> {

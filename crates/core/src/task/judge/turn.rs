@@ -21,6 +21,16 @@ const UNMOVED: Duration = Duration::from_secs(600);
 /// it up while it works. A task that had ended before begins again within this time, and shows that.
 const STANDS: Duration = Duration::from_secs(30);
 
+/// What shows whether a poll result is about this turn.
+#[derive(Debug)]
+pub(super) struct Proof<'a> {
+    pub(super) reply: &'a Response,
+    /// Where the conversation stood before the message.
+    pub(super) cursor: &'a Cursor,
+    /// Whether the task was at work then.
+    pub(super) working: bool,
+}
+
 impl<P: Provider> Follow<P> {
     /// Evaluates the read before our message: was the task at work, or had it paused or ended?
     pub(super) fn baseline(&mut self, cx: &mut Cx<'_, P>, result: &PollResult<P::Output>) {
@@ -84,21 +94,43 @@ impl<P: Provider> Follow<P> {
         cx: &mut Cx<'_, P>,
         read: &ReadKind,
         result: PollResult<P::Output>,
-        reply: &Response,
-        cursor: &Cursor,
-        working: bool,
+        proof: &Proof<'_>,
     ) -> Move<P::Output> {
         let unmoved = match self.freshness {
             StatusFreshness::StaleSince(since) => cx.env.now.since(since),
             StatusFreshness::Current | StatusFreshness::AwaitingConfirmation(_) => Duration::ZERO,
         };
-        let moved = match (read, &result) {
+        if unmoved <= SHORT_TURN {
+            // A short turn must not slip through between two polls.
+            self.poller.restart();
+        }
+        if self.has_moved(cx, read, &result, proof, unmoved) {
+            if let Some(turn) = &mut self.turn {
+                turn.state = TurnState::Proven;
+            }
+            cx.out.save.need();
+            return self.apply(cx, result);
+        }
+        self.wait_for_proof(cx, read, result, unmoved)
+    }
+
+    /// Returns whether a poll result is about the turn, after the status has not changed for this long.
+    fn has_moved(
+        &self,
+        cx: &Cx<'_, P>,
+        read: &ReadKind,
+        result: &PollResult<P::Output>,
+        proof: &Proof<'_>,
+        unmoved: Duration,
+    ) -> bool {
+        let provider = &cx.env.provider;
+        match (read, result) {
             (_, PollResult::Pending(_)) => true,
             (ReadKind::Questions, _) => {
                 let text = self.turn.as_ref().map_or("", |turn| turn.text.as_str());
-                let confirmation = cx.env.provider.find_write(&self.id, reply, cursor, text);
+                let found = provider.find_write(&self.id, proof.reply, proof.cursor, text);
                 matches!(
-                    confirmation,
+                    found,
                     Ok(Confirmation::PresentAndReplied | Confirmation::AbsentAndReplied)
                 )
             }
@@ -113,20 +145,19 @@ impl<P: Provider> Follow<P> {
                 | PollResult::Waiting(_)
                 | PollResult::Paused(_)
                 | PollResult::Succeeded(..),
-            ) => working && unmoved > STANDS,
+            ) => proof.working && unmoved > STANDS,
             _ => false,
-        };
-        if unmoved <= SHORT_TURN {
-            // A short turn must not slip through between two polls.
-            self.poller.restart();
         }
-        if moved {
-            if let Some(turn) = &mut self.turn {
-                turn.state = TurnState::Proven;
-            }
-            cx.out.save.need();
-            return self.apply(cx, result);
-        }
+    }
+
+    /// Plans the next read after one that shows nothing of the turn yet.
+    fn wait_for_proof(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        read: &ReadKind,
+        result: PollResult<P::Output>,
+        unmoved: Duration,
+    ) -> Move<P::Output> {
         match (read, result) {
             // The conversation is read, too: the machine may have slept since the last poll.
             (ReadKind::Questions, _) if unmoved > UNMOVED => {

@@ -59,7 +59,7 @@ impl<P: Provider> Follow<P> {
         let read = sort(report).and_then(|reply| {
             let cursor = cx.env.provider.cursor(&self.id, &reply);
             let cursor = cursor.map_err(AttemptError::Unreadable)?;
-            Ok((cursor, self.read_questions(cx, &reply)?))
+            Ok((cursor, self.read(cx, &ReadKind::Questions, &reply)?))
         });
         let (cursor, result) = match read {
             Ok(read) => read,
@@ -152,16 +152,6 @@ impl<P: Provider> Follow<P> {
             has_list: self.has_list(now),
             now,
         }
-    }
-
-    /// Reads the conversation or the status from a reply.
-    fn read_questions(
-        &self,
-        cx: &Cx<'_, P>,
-        reply: &Response,
-    ) -> Result<PollResult<P::Output>, AttemptError> {
-        let read = cx.env.provider.read(&self.id, &ReadKind::Questions, reply);
-        read.map_err(AttemptError::Unreadable)
     }
 
     /// Handles a read that cannot show whether the question is still open: nothing is sent, and the read is repeated a
@@ -537,7 +527,7 @@ impl<P: Provider> Follow<P> {
                 Some(_) => Confirmation::Absent,
                 None => self.find_write(cx, write, &reply)?,
             };
-            Ok((confirmation, self.read_questions(cx, &reply)?))
+            Ok((confirmation, self.read(cx, &ReadKind::Questions, &reply)?))
         });
         let (confirmation, result) = match read {
             Ok(read) => read,

@@ -15,25 +15,8 @@ impl Stream {
     pub(in crate::task) fn store(&self, saved: &mut Saved) {
         let Self {
             state,
-            health:
-                Health {
-                    failures,
-                    // A row of unreadable events is counted in one process.
-                    unreadable: _,
-                    availability,
-                },
-            sequence:
-                Sequence {
-                    // They only notice what a server should not do.
-                    seen_digests: _,
-                    // Events that were not acknowledged come again.
-                    last_decoded: _,
-                    last_taken,
-                    gaps,
-                    // Every resumed stream is a reopened one.
-                    joint: _,
-                    since_last,
-                },
+            health,
+            sequence,
             asked,
             no_wait_since,
             aftermath,
@@ -41,22 +24,36 @@ impl Stream {
             recent,
             // The list is read again.
             backfill: _,
-            list:
-                List {
-                    cursor,
-                    missing_since,
-                    last_backfill,
-                },
+            list,
             last_wait,
         } = self;
+        let Health {
+            failures,
+            // A row of unreadable events is counted in one process.
+            unreadable: _,
+            availability,
+        } = health;
+        let Sequence {
+            // They only notice what a server should not do.
+            seen_digests: _,
+            // Events that were not acknowledged come again.
+            last_decoded: _,
+            last_taken,
+            gaps,
+            // Every resumed stream is a reopened one.
+            joint: _,
+            since_last,
+        } = sequence;
+        let List {
+            cursor,
+            missing_since,
+            last_backfill,
+        } = list;
         saved.event_seq = *last_taken;
         // An event that was not acknowledged comes again, and with it the unconfirmed end.
         let end = end.as_ref().filter(|end| end.event.seq <= *last_taken);
         saved.stream = SavedStream {
-            due: match state {
-                StreamState::Closed { due } | StreamState::Closing { due, .. } => Some(*due),
-                StreamState::Opening(_) | StreamState::Open(_) => None,
-            },
+            due: state.reopens_at(),
             failures: *failures,
             missing: *availability == Availability::Missing,
             asked: asked.as_ref().map(AskedInStream::stored),
@@ -64,12 +61,7 @@ impl Stream {
             aftermath: aftermath
                 .as_ref()
                 .map(|(id, aftermath)| (id.clone(), aftermath.stored())),
-            end: end.map(|end| SavedUnconfirmedEnd {
-                end: end.end.clone(),
-                event: end.event.clone(),
-                contradicted_at: end.contradicted_at,
-                tries: end.tries,
-            }),
+            end: end.map(EndConfirmation::stored),
             recent: recent.newest(MAX_RECENT_TEXT).cloned().collect(),
             cursor: cursor.clone(),
             waits_without_event: *last_wait == LastWait::Unnamed,
@@ -108,13 +100,7 @@ impl Stream {
         self.asked = asked.map(|asked| AskedInStream::restore(asked, time));
         self.no_wait_since = no_wait_since;
         self.aftermath = aftermath.map(|(id, aftermath)| (id, Aftermath::restore(aftermath)));
-        self.end = end.map(|end| EndConfirmation {
-            end: end.end,
-            event: end.event,
-            contradicted_at: end.contradicted_at.map(|at| time.past(at)),
-            tries: end.tries,
-            reply: None,
-        });
+        self.end = end.map(|end| EndConfirmation::restore(end, time));
         for event in recent {
             self.recent.push(event);
         }
@@ -134,6 +120,27 @@ impl Stream {
         }
         if skipped {
             self.sequence.since_last = SinceLast::Unreadable;
+        }
+    }
+}
+
+impl EndConfirmation {
+    fn stored(&self) -> SavedUnconfirmedEnd {
+        SavedUnconfirmedEnd {
+            end: self.end.clone(),
+            event: self.event.clone(),
+            contradicted_at: self.contradicted_at,
+            tries: self.tries,
+        }
+    }
+
+    fn restore(saved: SavedUnconfirmedEnd, time: &Since) -> Self {
+        Self {
+            end: saved.end,
+            event: saved.event,
+            contradicted_at: saved.contradicted_at.map(|at| time.past(at)),
+            tries: saved.tries,
+            reply: None,
         }
     }
 }
