@@ -78,8 +78,9 @@ impl Snapshot {
             .any(|write| write.state.is_unconfirmed())
     }
 
-    /// Returns whether an answer or a message without an idempotency key will be sent as soon as this is stored: if two
-    /// processes resume it, both send it.
+    /// Returns whether an answer or a message without an idempotency key is sent once this is stored: its driver does, or
+    /// whoever takes it up again first reads whether it arrived, or sends it after a read if it was put off. Only one
+    /// process should go on.
     #[must_use]
     pub fn leaves_unkeyed(&self) -> bool {
         let leaves = |state| matches!(state, SavedWriteState::Write | SavedWriteState::Postponed);

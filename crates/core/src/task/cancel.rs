@@ -1,11 +1,5 @@
 //! The cancel region: the request to stop the task at its server, because the application asks for it or because the
-//! client detaches. `detach.rs` says when a detaching client is done.
-//!
-//! ```text
-//! NotRequested ──► Requested ──2xx──► Accepted
-//!                    │ ▲  └──refused──► Refused ──► Requested (asked for again)
-//!                    └─┘ a lost reply, 429, 5xx
-//! ```
+//! client detaches. `detach.rs` says when a detaching client is done, and ARCHITECTURE.md draws the states.
 
 use crate::budget::OriginBudget;
 use crate::event::{Event, Status};
@@ -50,6 +44,51 @@ pub(super) enum CancelState {
     Accepted,
     /// The server refused the request; this is why.
     Refused(Option<CancelFailure>),
+}
+
+/// What changes the state.
+#[derive(Debug, Clone)]
+pub(super) enum CancelChange {
+    /// The task is to be cancelled from now on.
+    Requested(Timestamp),
+    /// The task would have been cancelled, and the provider cannot.
+    Impossible,
+    Accepted,
+    /// The attempt failed, and the next one is due then.
+    Failed(Timestamp, CancelFailure),
+    Refused(CancelFailure),
+}
+
+impl CancelState {
+    /// Returns the next state: the one place that says so.
+    fn after(self, change: CancelChange) -> Self {
+        match (self, change) {
+            (state @ (Self::Requested { .. } | Self::Accepted), CancelChange::Requested(_)) => {
+                state
+            }
+            (state, CancelChange::Requested(due)) => Self::Requested {
+                tries: 0,
+                due,
+                last: match state {
+                    Self::Refused(failure) => failure,
+                    _ => None,
+                },
+            },
+            (Self::NotRequested, CancelChange::Impossible) => Self::Unsupported,
+            (Self::Requested { .. }, CancelChange::Accepted) => Self::Accepted,
+            (Self::Requested { tries, .. }, CancelChange::Failed(due, failure)) => {
+                Self::Requested {
+                    tries: tries.saturating_add(1),
+                    due,
+                    last: Some(failure),
+                }
+            }
+            (Self::Requested { .. }, CancelChange::Refused(failure)) => {
+                Self::Refused(Some(failure))
+            }
+            (state, _) => state,
+        }
+    }
 }
 
 /// How the client detaches.
@@ -116,17 +155,22 @@ impl CancelState {
 impl Cancel {
     /// Requests to stop the task, unless that was requested before or accepted. The request must be stored first.
     pub(super) fn request(&mut self, now: Timestamp, out: &mut Outbox) {
-        let last = match &mut self.state {
-            CancelState::Requested { .. } | CancelState::Accepted => return,
-            CancelState::NotRequested | CancelState::Unsupported => None,
-            CancelState::Refused(failure) => failure.take(),
-        };
-        self.state = CancelState::Requested {
-            tries: 0,
-            due: now,
-            last,
-        };
-        out.save.need();
+        if !matches!(
+            self.state,
+            CancelState::Requested { .. } | CancelState::Accepted
+        ) {
+            self.change(CancelChange::Requested(now));
+            out.save.need();
+        }
+    }
+
+    /// Notes that the task would have been cancelled, and the provider cannot.
+    pub(super) fn is_impossible(&mut self) {
+        self.change(CancelChange::Impossible);
+    }
+
+    fn change(&mut self, change: CancelChange) {
+        self.state = std::mem::take(&mut self.state).after(change);
     }
 
     /// Starts the time for cancelling, now that the id of the task is known.
@@ -188,7 +232,7 @@ impl Cancel {
             // The server's acceptance is no end: the task's own status shows how it ended.
             Ok(()) => {
                 budget.succeeded();
-                self.state = CancelState::Accepted;
+                self.change(CancelChange::Accepted);
                 out.events.push(Event::Cancelling);
                 out.save.need();
                 return CancelReply::Accepted;
@@ -206,11 +250,8 @@ impl Cancel {
             .now
             .after(retry::wait(&error, tries, rules, draw, env.now));
         budget.take(false);
-        self.state = CancelState::Requested {
-            tries,
-            due,
-            last: Some(CancelFailure::Attempt(error.record())),
-        };
+        let failure = CancelFailure::Attempt(error.record());
+        self.change(CancelChange::Failed(due, failure));
         out.events.push(Event::Retrying {
             attempt: tries,
             reason: RetryReason::of(&error),
@@ -223,7 +264,7 @@ impl Cancel {
     /// Gives the request up for this reason.
     pub(super) fn refuse(&mut self, failure: CancelFailure, out: &mut Outbox) {
         out.events.push(Event::CancelRefused(failure.to_string()));
-        self.state = CancelState::Refused(Some(failure));
+        self.change(CancelChange::Refused(failure));
     }
 
     /// Returns what is known about cancelling the task, if the client detached now.
@@ -275,4 +316,24 @@ impl Cancel {
             cancel,
         }
     }
+}
+
+/// Returns the arrows of the diagram.
+#[cfg(test)]
+pub(super) fn arrows() -> Vec<super::diagrams::Arrow> {
+    const NOW: Timestamp = Timestamp::from_millis(7);
+    let states: [fn() -> CancelState; 5] = [
+        || CancelState::NotRequested,
+        || CancelState::Unsupported,
+        || CancelState::NotRequested.after(CancelChange::Requested(NOW)),
+        || CancelState::Accepted,
+        || CancelState::Refused(None),
+    ];
+    let changes = [
+        (CancelChange::Requested(NOW), "requested"),
+        (CancelChange::Impossible, "the provider cannot"),
+        (CancelChange::Accepted, "accepted"),
+        (CancelChange::Refused(CancelFailure::NotSent), "refused"),
+    ];
+    super::diagrams::arrows(&states, &changes, CancelState::after)
 }

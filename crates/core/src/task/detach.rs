@@ -135,8 +135,8 @@ impl<P: Provider> Task<P> {
         };
         let now = self.env.now;
         if !P::CAPABILITIES.cancel {
-            if self.phase.id().is_some() {
-                self.cancel.state = CancelState::Unsupported;
+            if let Phase::Following(_) = self.phase {
+                self.cancel.is_impossible();
             }
             return false;
         }

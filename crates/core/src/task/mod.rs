@@ -3,6 +3,8 @@
 mod cancel;
 mod clocks;
 mod detach;
+#[cfg(test)]
+mod diagrams;
 mod env;
 mod event_queue;
 mod follow;
@@ -467,16 +469,19 @@ impl<P: Provider> Task<P> {
     pub fn handle_head(&mut self, id: ExchangeId, _head: Head, now: Timestamp) {
         let now = self.env.advance(now);
         let (phase, mut cx) = self.parts();
-        let Some(follow) = phase.task_mut() else {
+        let Some(stream) = phase.stream_mut() else {
             return;
         };
-        if follow.stream.opening_of(id).is_some() {
-            cx.env.liveness.last_byte_at = Some(now);
-            follow.stream.opened(id, now);
-            if follow.stream.end.is_none() {
-                // The stream now reports what happens; status polls only cross-check it.
-                follow.poll_again(&mut cx, ReadKind::Status, None);
-            }
+        if stream.opening_of(id).is_none() {
+            return;
+        }
+        cx.env.liveness.last_byte_at = Some(now);
+        stream.opened(id, now);
+        if let Phase::Following(follow) = phase
+            && follow.stream.end.is_none()
+        {
+            // The stream now reports what happens; status polls only cross-check it.
+            follow.poll_again(&mut cx, ReadKind::Status, None);
         }
     }
 

@@ -415,29 +415,3 @@ impl<P: Provider> Phase<P> {
 
 /// How often the client tries to read the steps, which it does on a best-effort basis.
 pub(super) const STEPS_READS: u32 = 2;
-
-#[cfg(test)]
-mod tests {
-    use super::EDGES;
-
-    #[test]
-    fn the_drawn_diagram_is_the_code() {
-        let drawn = include_str!("../../../../ARCHITECTURE.md");
-        for (from, on, to) in EDGES {
-            let line = format!("{from} --> {to}: {on}");
-            assert!(
-                drawn.contains(&line),
-                "ARCHITECTURE.md does not draw `{line}`"
-            );
-        }
-        let arrows = drawn
-            .lines()
-            .filter(|line| line.contains(" --> ") && line.contains(": "))
-            .count();
-        assert_eq!(
-            arrows,
-            EDGES.len() + super::super::stream::EDGES.len(),
-            "ARCHITECTURE.md draws arrows that the code does not have"
-        );
-    }
-}

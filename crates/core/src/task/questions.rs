@@ -552,6 +552,28 @@ impl Questions {
     }
 }
 
+/// Returns the arrows of the diagram.
+#[cfg(test)]
+pub(super) fn arrows() -> Vec<super::diagrams::Arrow> {
+    let states: [fn() -> Option<QuestionState>; 6] = [
+        || Some(QuestionState::Open),
+        || Some(QuestionState::Answering),
+        || Some(QuestionState::Unconfirmed),
+        || Some(QuestionState::Overtaken),
+        || Some(QuestionState::Resolved),
+        || Some(QuestionState::Superseded),
+    ];
+    let changes = [
+        (QuestionChange::Answered, "answered"),
+        (QuestionChange::Applied, "applied, or too late"),
+        (QuestionChange::Failed, "refused, not sent, or unknown"),
+        (QuestionChange::Withdrawn, "withdrawn"),
+        (QuestionChange::Worked, "a stand-in, and the task works"),
+        (QuestionChange::Unlinked, "its event asks something else"),
+    ];
+    super::diagrams::arrows(&states, &changes, |state, change| state?.after(change))
+}
+
 /// Returns the question that may be answered now, among all that are known of a task.
 pub(super) fn answerable<'a>(
     entries: impl IntoIterator<Item = &'a QuestionEntry>,

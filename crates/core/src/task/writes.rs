@@ -157,6 +157,39 @@ impl WriteState {
     }
 }
 
+/// Returns the arrows of the diagram.
+#[cfg(test)]
+pub(super) fn arrows() -> Vec<super::diagrams::Arrow> {
+    let states: [fn() -> WriteState; 9] = [
+        || WriteState::Checking,
+        || WriteState::Postponed,
+        || WriteState::Ready(Sendable(Earlier::Nothing)),
+        || WriteState::Ready(Sendable(Earlier::MaybeReceived)),
+        || WriteState::InFlight(Earlier::Nothing),
+        || WriteState::InFlight(Earlier::MaybeReceived),
+        || WriteState::Unconfirmed(Cause::Lost),
+        || WriteState::Unconfirmed(Cause::Refused),
+        || WriteState::Unconfirmed(Cause::LostThenRefused),
+    ];
+    let still = StillAsked::in_a_test();
+    let changes = [
+        (WriteChange::StillAsked(still), "an answer, still asked for"),
+        (WriteChange::Placed, "a message, its place known"),
+        (WriteChange::Due, "due"),
+        (
+            WriteChange::Repeated(still, Keyed(())),
+            "keyed, and still asked for",
+        ),
+        (WriteChange::Overtaken, "an event comes first"),
+        (WriteChange::Sent, "sent"),
+        (WriteChange::AnswerNotReceived, "an answer, not received"),
+        (WriteChange::MessageNotReceived, "a message, not received"),
+        (WriteChange::Lost, "may have been received"),
+        (WriteChange::Refused, "keyed, and refused"),
+    ];
+    super::diagrams::arrows(&states, &changes, WriteState::after)
+}
+
 /// What a read that precedes or confirms a write rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Evidence {
@@ -435,10 +468,11 @@ impl PendingWrite {
             // Another process reads the conversation first: it may have gone on since.
             SavedWriteState::Postponed => (WriteState::Checking, last_error),
             SavedWriteState::Write => (WriteState::Unconfirmed(Cause::Lost), Some(unsent())),
-            SavedWriteState::Reconcile => (
-                WriteState::Unconfirmed(Cause::Lost),
-                Some(last_error.unwrap_or_else(unsent)),
-            ),
+            SavedWriteState::Reconcile => {
+                let ended = || (how == TakenUp::Resumed).then(unsent);
+                let last_error = last_error.or_else(ended);
+                (WriteState::Unconfirmed(Cause::Lost), last_error)
+            }
             SavedWriteState::Refused => (WriteState::Unconfirmed(Cause::Refused), last_error),
             SavedWriteState::LostThenRefused => {
                 (WriteState::Unconfirmed(Cause::LostThenRefused), last_error)

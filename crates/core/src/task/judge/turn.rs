@@ -11,6 +11,7 @@ use crate::seed::hex;
 use crate::task::follow::{Cx, Follow, StatusFreshness};
 use crate::task::link::{Link, Purpose};
 use crate::task::phase::Move;
+use crate::task::turn::TurnChange;
 use crate::task::{Turn, TurnState};
 
 /// How long after a message arrived the task is polled as often as allowed: its turn may be short.
@@ -47,7 +48,7 @@ impl<P: Provider> Follow<P> {
             .writes
             .push_message(text.unwrap_or_default(), cx.env.now);
         if let Some(turn) = &mut self.turn {
-            turn.state = TurnState::Sending { no, working };
+            turn.change(TurnChange::Queued { no, working });
         }
     }
 
@@ -106,7 +107,7 @@ impl<P: Provider> Follow<P> {
         }
         if self.has_moved(cx, read, &result, proof, unmoved) {
             if let Some(turn) = &mut self.turn {
-                turn.state = TurnState::Proven;
+                turn.change(TurnChange::Shown);
             }
             cx.out.save.need();
             return self.apply(cx, result);
@@ -203,19 +204,13 @@ impl<P: Provider> Follow<P> {
         let Some(turn) = &mut self.turn else {
             return Move::Stay;
         };
-        let working = match turn.state {
-            TurnState::Sending { no: its, working } if its == no => working,
-            _ => return Move::Stay,
-        };
+        if !matches!(turn.state, TurnState::Sending { no: its, .. } if its == no) {
+            return Move::Stay;
+        }
         match how {
-            // The task was at work a moment ago and may have ended before the message arrived.
-            Answered::Applied => turn.state = TurnState::Unproven { cursor, working },
+            Answered::Applied => turn.change(TurnChange::Applied(cursor)),
             Answered::Unknown => {
-                turn.state = TurnState::Lost {
-                    no,
-                    cursor,
-                    working,
-                };
+                turn.change(TurnChange::Lost(cursor));
                 let intent =
                     IntentId::new(hex(&cx.env.seed.derive("intent", turn.text.as_bytes())[..6]));
                 let detaching = cx.cancel.detaching.is_some();
@@ -232,7 +227,7 @@ impl<P: Provider> Follow<P> {
                 });
             }
             Answered::Refused | Answered::Gone(_) | Answered::NotSent => {
-                turn.state = TurnState::Undelivered { detail };
+                turn.change(TurnChange::NotApplied(detail));
             }
         }
         Move::Stay
@@ -240,17 +235,15 @@ impl<P: Provider> Follow<P> {
 
     /// Notes that the agent has replied to the message: from now on the task shows this turn.
     pub(super) fn turn_replied(&mut self) {
-        if let Some(turn) = &mut self.turn
-            && matches!(turn.state, TurnState::Unproven { .. })
-        {
-            turn.state = TurnState::Proven;
+        if let Some(turn) = &mut self.turn {
+            turn.change(TurnChange::Shown);
         }
     }
 
     /// Notes that the task has stopped as requested, whether the message arrived or not.
     fn turn_stopped(&mut self) {
         if let Some(turn) = &mut self.turn {
-            turn.state = TurnState::Proven;
+            turn.change(TurnChange::Stopped);
         }
     }
 

@@ -2,21 +2,7 @@
 //!
 //! An event may be history, replayed or read late, so its question is reported only once nothing has followed it for a
 //! while and a read made after that shows the task waiting.
-//!
-//! ```text
-//! an event asks ──► Quiet | ToldBefore | ToldAsStandIn
-//!
-//! Quiet         ──nothing followed──► Confirming
-//! Confirming    ──a read shows it waiting──► Told
-//! Told          ──a read shows it working──► Confirming
-//! ToldBefore    ──a read shows it working──► Quiet
-//! ToldAsStandIn ──waits on in spite of the answer──► Quiet
-//! Confirming    ──its answer is not needed──► Quiet
-//! Told          ──its answer is not needed──► Quiet
-//! ToldBefore    ──its answer is not needed──► Quiet
-//! ToldAsStandIn ──its answer is not needed──► Quiet
-//! ```
-//! An event that shows the task at work, or asks again, ends any of them.
+//! ARCHITECTURE.md draws the states; an event that shows the task at work, or asks again, ends any of them.
 
 use crate::question::Question;
 use crate::snapshot::{SavedAsked, SavedAskedState, Since};
@@ -164,44 +150,25 @@ impl AskedInStream {
     }
 }
 
+/// Returns the arrows of the diagram.
 #[cfg(test)]
-mod tests {
-    use super::{AskedChange, AskedState};
-
-    #[test]
-    fn the_diagram_draws_every_arrow_of_the_code_and_no_other() {
-        let mut code = Vec::new();
-        for state in [
-            AskedState::Quiet,
-            AskedState::Confirming,
-            AskedState::Told,
-            AskedState::ToldBefore,
-            AskedState::ToldAsStandIn,
-        ] {
-            for (change, words) in [
-                (AskedChange::NothingFollowed, "nothing followed"),
-                (AskedChange::SeenWaiting, "a read shows it waiting"),
-                (AskedChange::SeenWorking, "a read shows it working"),
-                (
-                    AskedChange::AnswerWithoutEffect,
-                    "waits on in spite of the answer",
-                ),
-                (AskedChange::AnswerNotNeeded, "its answer is not needed"),
-            ] {
-                let next = state.after(change);
-                if next != state {
-                    code.push(format!("{state:?} ──{words}──► {next:?}"));
-                }
-            }
-        }
-        let mut drawn: Vec<String> = include_str!("asked.rs")
-            .lines()
-            .filter_map(|line| line.strip_prefix("//! "))
-            .filter(|line| line.matches("──").count() == 2)
-            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-            .collect();
-        code.sort();
-        drawn.sort();
-        assert_eq!(drawn, code);
-    }
+pub(in crate::task) fn arrows() -> Vec<crate::task::diagrams::Arrow> {
+    let states: [fn() -> AskedState; 5] = [
+        || AskedState::Quiet,
+        || AskedState::Confirming,
+        || AskedState::Told,
+        || AskedState::ToldBefore,
+        || AskedState::ToldAsStandIn,
+    ];
+    let changes = [
+        (AskedChange::NothingFollowed, "nothing followed"),
+        (AskedChange::SeenWaiting, "a read shows it waiting"),
+        (AskedChange::SeenWorking, "a read shows it working"),
+        (
+            AskedChange::AnswerWithoutEffect,
+            "waits on in spite of the answer",
+        ),
+        (AskedChange::AnswerNotNeeded, "its answer is not needed"),
+    ];
+    crate::task::diagrams::arrows(&states, &changes, AskedState::after)
 }
