@@ -350,7 +350,7 @@ impl<P: Platform> Connection<P> {
     {
         // Not as a JSON line: what a single call prints is its data alone.
         let told = |failed: &Retrying| {
-            self.out.say(&retrying(&failed.why, failed.wait));
+            self.out.say(&retrying(&failed.failed, failed.wait));
         };
         let patience = PATIENCE.saturating_mul(self.speed());
         let within = self.limit.map_or(patience, |limit| limit.min(patience));

@@ -9,7 +9,7 @@ use taskward::question::QuestionId;
 
 use crate::codes::Code;
 use crate::exit::Exit;
-use crate::failure_text::failure_in_words;
+use crate::failure_text::without_os_error;
 use crate::lines::{LineType, line};
 use crate::sanitise::{clean, one_line};
 use crate::shown::Showing;
@@ -61,7 +61,7 @@ impl CliError {
             head: Some("error"),
             code,
             exit,
-            what: failure_in_words(&what.into()),
+            what: without_os_error(&what.into()),
             why: Vec::new(),
             next: Vec::new(),
             ids: Ids::default(),
@@ -115,7 +115,7 @@ impl CliError {
 
     /// Adds a line that explains.
     pub(crate) fn why(mut self: Box<Self>, line: impl Into<String>) -> Box<Self> {
-        self.why.push(failure_in_words(&line.into()));
+        self.why.push(without_os_error(&line.into()));
         self
     }
 

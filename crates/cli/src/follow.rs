@@ -387,7 +387,9 @@ impl<P: Calls> Followed<'_, P> {
         what: &str,
     ) -> Result<Option<Event>, Box<CliError>> {
         let event = self.event().await?;
-        if let Some(Event::Retrying { attempt, why, .. }) = &event
+        if let Some(Event::Retrying {
+            attempt, failed, ..
+        }) = &event
             && *attempt >= Policy::default().retry.reads
             && !self.running.snapshot().is_writing()
         {
@@ -396,7 +398,7 @@ impl<P: Calls> Followed<'_, P> {
                 self.connection,
                 &self.task(),
                 what,
-                why,
+                &failed.to_string(),
             ));
         }
         Ok(event)

@@ -86,7 +86,24 @@ pub fn of_connect(error: &io::Error, server: &str) -> TransportFailure {
         io::ErrorKind::TimedOut => Cause::Timeout(TimeoutPhase::Connect),
         _ => Cause::Refused,
     };
-    TransportFailure::new(cause, format!("{server}: {error}"))
+    let why = without_number(error);
+    let detail = match cause {
+        Cause::Refused => format!("{server} ({})", why.to_lowercase()),
+        _ => format!("{server}: {why}"),
+    };
+    TransportFailure::new(cause, detail)
+}
+
+/// Returns what an error says without the number that the operating system has for it: it says nothing to people.
+fn without_number(error: &io::Error) -> String {
+    let text = error.to_string();
+    let number = error
+        .raw_os_error()
+        .map(|code| format!(" (os error {code})"));
+    match number.and_then(|number| text.strip_suffix(&number)) {
+        Some(words) => words.to_owned(),
+        None => text,
+    }
 }
 
 /// Classifies a failed handshake.
@@ -244,7 +261,10 @@ mod tests {
             "127.0.0.1:9",
         );
         assert_eq!(fault.cause, Cause::Refused);
-        assert!(fault.detail.contains("127.0.0.1:9"), "{fault}");
+        assert_eq!(fault.detail, "127.0.0.1:9 (connection refused)");
+        // ECONNREFUSED of Linux; elsewhere another error, or none.
+        let numbered = of_connect(&io::Error::from_raw_os_error(111), "127.0.0.1:9");
+        assert!(!numbered.detail.contains("os error"), "{numbered}");
         let fault = of_connect(&io::Error::from(io::ErrorKind::TimedOut), "h:1");
         assert_eq!(fault.cause, Cause::Timeout(TimeoutPhase::Connect));
     }

@@ -60,12 +60,9 @@ pub(crate) fn reported(watch: &Span, event: &Event) {
             tracing::debug!(target: TARGET, parent: watch, "started");
         }
         Event::Retrying {
-            attempt,
-            reason,
-            why,
-            ..
+            attempt, failed, ..
         } => {
-            let reason = reason.code();
+            let (reason, why) = (failed.reason.code(), failed.detail.as_str());
             tracing::debug!(target: TARGET, parent: watch, attempt, reason, why, "retrying");
         }
         _ => {}

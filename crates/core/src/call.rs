@@ -10,7 +10,7 @@ use crate::id::ExchangeId;
 use crate::limits::{Kind, Limits};
 use crate::operation::Operation;
 use crate::policy::Policy;
-use crate::reason::RetryReason;
+use crate::reason::FailedAttempt;
 use crate::request::Request;
 use crate::response::Response;
 use crate::retry::{self, Attempt, AttemptError, RetryDecision};
@@ -63,10 +63,8 @@ enum State {
 pub struct Retrying {
     /// Requests made so far.
     pub attempt: u32,
-    /// Why the last request failed.
-    pub reason: RetryReason,
-    /// The reason in words.
-    pub why: String,
+    /// How the last request failed; displayed, it is the reason in words.
+    pub failed: FailedAttempt,
     /// How long the call waits before the next request.
     pub wait: Duration,
 }
@@ -200,12 +198,10 @@ impl<O: Operation> Call<O> {
         match retry::decide(&error, &attempt, &self.policy.retry, budget) {
             RetryDecision::Again(not_before) => {
                 self.maybe |= retry::may_have_happened(&error, &self.policy.retry);
-                let why = error.to_string();
                 let wait = not_before.since(self.now);
                 let retrying = Some(Retrying {
                     attempt: self.attempts,
-                    reason: RetryReason::of(&error),
-                    why,
+                    failed: error.record(),
                     wait,
                 });
                 self.state = State::Ready {

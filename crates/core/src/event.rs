@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{EventId, EventSeq, MessageNo, QuestionId, TaskId};
 use crate::question::{Answered, Question, WithdrawReason};
-use crate::reason::RetryReason;
+use crate::reason::{CancelFailure, FailedAttempt};
 use crate::time::Timestamp;
 
 /// A task's status in the provider's own word.
@@ -163,15 +163,13 @@ pub enum Event {
     /// The server accepted the cancel request; the task's own status still has to confirm it.
     Cancelling,
     /// The server refused to cancel; the task keeps running.
-    CancelRefused(String),
+    CancelRefused(CancelFailure),
     /// A request failed and will be repeated. This is not a failure of the task.
     Retrying {
         /// Failures in a row.
         attempt: u32,
-        /// Why the request is repeated.
-        reason: RetryReason,
-        /// The reason in words.
-        why: String,
+        /// What failed; displayed, it is the reason in words.
+        failed: FailedAttempt,
         /// When the request is repeated.
         until: Timestamp,
     },

@@ -95,7 +95,8 @@ pub struct ExchangeFailure {
     pub progress: ExchangeProgress,
     /// Why it failed.
     pub cause: Cause,
-    /// The library's own words, with host and port and without secrets.
+    /// The library's own words, with host and port and without secrets; of a connection that was refused, the server and
+    /// then why.
     pub detail: String,
 }
 
@@ -133,7 +134,9 @@ impl fmt::Display for ExchangeFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
             Cause::Resolve => f.write_str("the host name does not resolve")?,
-            Cause::Refused => f.write_str("could not connect")?,
+            Cause::Refused if self.detail.is_empty() => f.write_str("cannot connect")?,
+            // The detail begins with the server.
+            Cause::Refused => return write!(f, "cannot connect to {}", self.detail),
             Cause::Tls => f.write_str("the TLS handshake failed")?,
             Cause::Certificate => f.write_str("the server's certificate is not trusted")?,
             Cause::Proxy => f.write_str("the proxy refused")?,

@@ -13,7 +13,8 @@ use crate::event::Status;
 use crate::id::{IntentId, TaskId};
 use crate::question::Question;
 
-pub use reason::{CancelFailure, LostMessage, NotStartedReason, UnavailableReason, UnknownReason};
+pub use crate::reason::CancelFailure;
+pub use reason::{LostMessage, NotStartedReason, UnavailableReason, UnknownReason};
 
 /// The answer of a completed task, with the same interface for every provider.
 pub trait Output {

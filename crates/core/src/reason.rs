@@ -146,6 +146,32 @@ impl fmt::Display for FailedAttempt {
     }
 }
 
+/// Why a task could not be cancelled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CancelFailure {
+    /// The server rejected the cancel request, or the last attempt failed.
+    Attempt(FailedAttempt),
+    /// No reply to the cancel request came in time.
+    NoReply,
+    /// The cancel request could not be sent in time.
+    NotSent,
+    /// The cancel request cannot be built.
+    Unbuildable(String),
+}
+
+impl fmt::Display for CancelFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attempt(failed) => failed.fmt(f),
+            Self::NoReply => f.write_str("no reply to the cancel came in time"),
+            Self::NotSent => f.write_str("the cancel could not be sent in time"),
+            Self::Unbuildable(error) => f.write_str(error),
+        }
+    }
+}
+
 /// What a request of a task is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -41,7 +41,7 @@ fn show(event: &Event) {
             Some(Piece::Void) => eprintln!(" [void: this step is made again]"),
             _ => {}
         },
-        Event::Retrying { why, .. } => eprintln!("[{why}; the run goes on]"),
+        Event::Retrying { failed, .. } => eprintln!("[{failed}; the run goes on]"),
         _ => {}
     }
 }

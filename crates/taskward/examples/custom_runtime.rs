@@ -70,8 +70,10 @@ impl Runtime {
 
     /// Sends one request on a connection of its own. How far it came decides what may be repeated.
     fn exchange(&self, request: &Request) -> Result<Response, ExchangeFailure> {
-        let stream = TcpStream::connect((self.origin.host(), self.origin.port())).map_err(|e| {
-            ExchangeFailure::new(ExchangeProgress::NotSent, Cause::Refused, e.to_string())
+        let (host, port) = (self.origin.host(), self.origin.port());
+        let stream = TcpStream::connect((host, port)).map_err(|e| {
+            let why = format!("{host}:{port} ({e})");
+            ExchangeFailure::new(ExchangeProgress::NotSent, Cause::Refused, why)
         })?;
         self.talk(stream, request).map_err(|e| {
             ExchangeFailure::new(ExchangeProgress::MaybeSent, Cause::Reset, e.to_string())

@@ -156,9 +156,11 @@ impl<P: Calls> Request<'_, P> {
     fn heard(&mut self, event: Event, refusal: Option<&ApiError>) -> Result<(), Box<CliError>> {
         match event {
             Event::Cancelling => self.is_taken = true,
-            Event::Retrying { attempt, why, .. } if attempt >= GIVEN_UP => {
+            Event::Retrying {
+                attempt, failed, ..
+            } if attempt >= GIVEN_UP => {
                 self.connection.out.still();
-                return Err(self.unheard(&why));
+                return Err(self.unheard(&failed.to_string()));
             }
             Event::CancelRefused(why) => {
                 return Err(CliError::new(
@@ -166,7 +168,7 @@ impl<P: Calls> Request<'_, P> {
                     Code::Refused,
                     "the server did not cancel the task",
                 )
-                .why(why)
+                .why(why.to_string())
                 .task(Some(self.task.clone())));
             }
             _ => {}

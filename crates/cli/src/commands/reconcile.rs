@@ -65,16 +65,16 @@ impl<P: Calls> EarlierWrite<'_, P> {
             match followed.event().await? {
                 Some(Event::Answered { how, question, .. }) => break (how, Some(question)),
                 Some(Event::Sent { how, .. }) => break (how, None),
-                Some(Event::Retrying { attempt, why, .. })
-                    if attempt >= Policy::default().retry.reads =>
-                {
+                Some(Event::Retrying {
+                    attempt, failed, ..
+                }) if attempt >= Policy::default().retry.reads => {
                     connection.out.still();
                     let task = Some(self.task.clone());
                     return Err(exit_report::unread(
                         connection,
                         &task,
                         "the conversation",
-                        &why,
+                        &failed.to_string(),
                     ));
                 }
                 Some(_) => {}

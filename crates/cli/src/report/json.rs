@@ -105,18 +105,17 @@ fn remark(event: &Event, clock: &ProgramClock) -> (Code, Value) {
     match event {
         Event::Paused(status) => (Code::InReview, json!({ "status": status.as_str() })),
         Event::Cancelling => (Code::Cancelling, json!({})),
-        Event::CancelRefused(why) => (Code::CancelRejected, json!({ "detail": why })),
+        Event::CancelRefused(why) => (Code::CancelRejected, json!({ "detail": why.to_string() })),
         Event::Retrying {
             attempt,
-            reason,
-            why,
+            failed,
             until,
         } => (
             Code::Retrying,
             json!({
                 "attempt": attempt,
-                "reason": reason.code(),
-                "why": why,
+                "reason": failed.reason.code(),
+                "why": failed.to_string(),
                 "wait_ms": millis(clock.left(*until)),
             }),
         ),
@@ -186,7 +185,7 @@ fn millis(span: std::time::Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use taskward::core::Cause;
+    use taskward::core::{Cause, FailedAttempt};
     use taskward::event::{RetryReason, Status};
     use taskward::nanonets::Nanonets;
 
@@ -205,8 +204,7 @@ mod tests {
             Event::Cancelling,
             Event::Retrying {
                 attempt: 2,
-                reason: RetryReason::Wire(Cause::Reset),
-                why: "reset".into(),
+                failed: FailedAttempt::new(RetryReason::Wire(Cause::Reset), "reset"),
                 until: taskward::core::Timestamp::from_millis(0),
             },
             Event::Altered {

@@ -65,9 +65,11 @@ impl Known {
                 self.status = Some(status.clone());
                 self.failure = None;
             }
-            Event::Retrying { attempt, why, .. } => {
+            Event::Retrying {
+                attempt, failed, ..
+            } => {
                 self.attempts = attempt + 1;
-                self.failure = Some(why.clone());
+                self.failure = Some(failed.to_string());
             }
             Event::Question(question) => {
                 if let AnswerState::Given { before } = self.answer {
@@ -147,7 +149,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use taskward::core::MessageNo;
+    use taskward::core::{FailedAttempt, MessageNo};
     use taskward::event::RetryReason;
     use taskward::question::QuestionKind;
     use taskward::{Question, TaskId};
@@ -191,8 +193,7 @@ mod tests {
         let mut known = Known::default();
         known.apply(&Event::Retrying {
             attempt: 3,
-            reason: RetryReason::Status(503),
-            why: "503".to_owned(),
+            failed: FailedAttempt::new(RetryReason::Status(503), "503"),
             until: taskward::core::Timestamp::from_millis(0),
         });
         assert_eq!((known.attempts, known.failure.as_deref()), (4, Some("503")));

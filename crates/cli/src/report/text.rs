@@ -48,11 +48,14 @@ pub(super) fn event(
         Event::Sent { how, detail, .. } => delivered("message", *how, detail.as_deref()),
         Event::Cancelling => "stopping; the current step finishes first".to_owned(),
         Event::CancelRefused(why) => {
-            format!("the server rejected the request to stop: {}", one_line(why))
+            format!(
+                "the server rejected the request to stop: {}",
+                one_line(&why.to_string())
+            )
         }
         // One line per incident; the later ones are the same one.
         Event::Retrying { attempt, .. } if *attempt > 1 && !verbose => return None,
-        Event::Retrying { why, until, .. } => retrying(why, clock.left(*until)),
+        Event::Retrying { failed, until, .. } => retrying(failed, clock.left(*until)),
         Event::Gap { after, before } => {
             format!("events between {after} and {before} were missed")
         }
@@ -261,7 +264,7 @@ pub(crate) fn words(content: &Value) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
-    use taskward::core::Cause;
+    use taskward::core::{Cause, FailedAttempt};
     use taskward::event::{RetryReason, Status};
     use taskward::question::QuestionKind;
 
@@ -270,8 +273,7 @@ mod tests {
         let clock = ProgramClock::new(1);
         let retrying = |attempt| Event::Retrying {
             attempt,
-            reason: RetryReason::Wire(Cause::Reset),
-            why: "reset\nby peer".into(),
+            failed: FailedAttempt::new(RetryReason::Wire(Cause::Reset), "reset\nby peer"),
             until: taskward::core::Timestamp::from_millis(0),
         };
         let line = |event: &Event, verbose| super::event(event, None, &clock, verbose);

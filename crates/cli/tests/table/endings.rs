@@ -83,7 +83,7 @@ impl<P: Platform> Table<P> {
         for (name, temporary) in [("for now", true), ("for good", false)] {
             let refused = FailedAttempt::new(
                 RetryReason::Wire(Cause::Refused),
-                "h.example:443: connection refused",
+                "cannot connect to h.example:443 (connection refused)",
             );
             self.outcome(
                 name,
@@ -156,8 +156,7 @@ impl<P: Platform> Table<P> {
         let reporter = self.reporter();
         reporter.event(&Event::Retrying {
             attempt: 4,
-            reason: RetryReason::Status(503),
-            why: "the server answered 503 Service Unavailable".into(),
+            failed: unavailable(),
             until: Timestamp::from_millis(0),
         });
         let start_kind = self.start_kind.clone();

@@ -60,7 +60,7 @@ fn time_that_a_hook_or_a_handler_takes_is_no_silence() {
                         sleep(AWAY);
                     }
                 }
-                Event::Retrying { why, .. } => panic!("the stream was given up: {why}"),
+                Event::Retrying { failed, .. } => panic!("the stream was given up: {failed}"),
                 _ => {}
             })
             .on_question(handler(|_| {

@@ -8,7 +8,6 @@ use crate::operation::Safety;
 use crate::outcome::{CancelFailure, CancelResult, Outcome, TimeLimit};
 use crate::policy::{OnDetach, Retry};
 use crate::provider::Provider;
-use crate::reason::RetryReason;
 use crate::retry::{self, AttemptError, Retryability};
 use crate::snapshot::{SavedCancel, Since};
 use crate::time::Timestamp;
@@ -254,8 +253,7 @@ impl Cancel {
         self.change(CancelChange::Failed(due, failure));
         out.events.push(Event::Retrying {
             attempt: tries,
-            reason: RetryReason::of(&error),
-            why: error.to_string(),
+            failed: error.record(),
             until: due,
         });
         CancelReply::Again
@@ -263,7 +261,7 @@ impl Cancel {
 
     /// Gives the request up for this reason.
     pub(super) fn refuse(&mut self, failure: CancelFailure, out: &mut Outbox) {
-        out.events.push(Event::CancelRefused(failure.to_string()));
+        out.events.push(Event::CancelRefused(failure.clone()));
         self.change(CancelChange::Refused(failure));
     }
 

@@ -41,9 +41,10 @@ use crate::outcome::Outcome;
 use crate::policy::Policy;
 use crate::provider::{MatchCriteria, Provider, ReadKind};
 use crate::question::{Answer, AnswerError, Question};
-use crate::reason::RetryReason;
+use crate::reason::{FailedAttempt, RetryReason};
 use crate::request::Request;
 use crate::response::{Head, Response};
+use crate::retry::AttemptError;
 use crate::seed::{Seed, hex};
 use crate::snapshot::{ResumeError, Snapshot, TakenUp};
 use crate::step::Step;
@@ -59,7 +60,6 @@ use link::{Link, Purpose, Report};
 use outbox::Outbox;
 pub use park::Parked;
 use phase::{Move, Phase, Starting};
-use stream::open::Loss;
 use stream::{MAX_UNREAD, Stream};
 use turn::{Turn, TurnState};
 
@@ -439,7 +439,7 @@ impl<P: Provider> Task<P> {
     pub fn handle_failure(&mut self, id: ExchangeId, failure: ExchangeFailure, now: Timestamp) {
         self.env.advance(now);
         match self.phase.stream_mut().and_then(|stream| stream.of(id)) {
-            Some(open) => open.end = Some(Loss::failed(&failure)),
+            Some(open) => open.end = Some(AttemptError::Wire(failure).record()),
             None => self.report(id, Err(failure), now),
         }
     }
@@ -499,10 +499,10 @@ impl<P: Provider> Task<P> {
             }
             open.chunks.push_back(bytes);
             if open.chunks.iter().map(Bytes::len).sum::<usize>() > MAX_UNREAD {
-                open.end = Some(Loss {
-                    reason: RetryReason::StreamUnusable,
-                    why: format!("more than {MAX_UNREAD} bytes were handed over unread"),
-                });
+                open.end = Some(FailedAttempt::new(
+                    RetryReason::StreamUnusable,
+                    format!("more than {MAX_UNREAD} bytes were handed over unread"),
+                ));
             }
         }
     }
@@ -512,10 +512,10 @@ impl<P: Provider> Task<P> {
     pub fn handle_end(&mut self, id: ExchangeId, now: Timestamp) {
         self.env.advance(now);
         if let Some(open) = self.phase.stream_mut().and_then(|stream| stream.of(id)) {
-            open.end = Some(Loss {
-                reason: RetryReason::StreamEnded,
-                why: "the server ended the stream".to_owned(),
-            });
+            open.end = Some(FailedAttempt::new(
+                RetryReason::StreamEnded,
+                "the server ended the stream",
+            ));
         }
     }
 

@@ -49,7 +49,7 @@ fn not_started(temporary: bool) -> Ending {
     Outcome::NotStarted {
         reason: NotStartedReason::Attempt(FailedAttempt::new(
             RetryReason::Wire(Cause::Refused),
-            "could not connect",
+            "cannot connect",
         )),
         attempts: 4,
         temporary,
@@ -142,14 +142,14 @@ fn ends() -> Vec<(Ending, &'static str, bool, ErrorKind, &'static str)> {
             "not_started",
             false,
             K::Transport,
-            "the task was not started: could not connect",
+            "the task was not started: cannot connect",
         ),
         (
             not_started(false),
             "not_started",
             false,
             K::Protocol,
-            "the task was not started: could not connect",
+            "the task was not started: cannot connect",
         ),
         (
             Outcome::Unknown {

@@ -388,7 +388,9 @@ impl Fleet {
     fn retries(&self) -> Vec<(u32, &str)> {
         let told = self.tasks.iter().flat_map(|one| &one.told);
         told.filter_map(|event| match event {
-            Event::Retrying { attempt, why, .. } => Some((*attempt, why.as_str())),
+            Event::Retrying {
+                attempt, failed, ..
+            } => Some((*attempt, failed.detail.as_str())),
             _ => None,
         })
         .collect()

@@ -146,7 +146,12 @@ fn every_failure_of_the_wire_has_words_and_a_kind() {
         let error = Error::failure(failure.clone());
         assert_eq!(error.kind(), kind, "{cause:?}");
         assert_eq!(error.wire_failure(), Some(&failure));
-        assert_eq!(error.to_string(), format!("{}: host:443", of(&cause)));
+        let between = match cause {
+            Cause::Refused => " to ",
+            _ => ": ",
+        };
+        let words = format!("{}{between}host:443", of(&cause));
+        assert_eq!(error.to_string(), words);
         assert_eq!(error.is_retryable(), kind == ErrorKind::Transport);
         assert_eq!(error.status(), None, "no reply came");
     }

@@ -386,7 +386,7 @@ impl World {
                 self.reported.push(format!("started replayed {replayed}"))
             }
             Event::Status(status) => self.reported.push(format!("status {status}")),
-            Event::Retrying { why, .. } => self.reported.push(format!("retrying {why}")),
+            Event::Retrying { failed, .. } => self.reported.push(format!("retrying {failed}")),
             Event::Question(question) => {
                 let name = match question.seq {
                     Some(seq) => seq.to_string(),

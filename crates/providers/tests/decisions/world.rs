@@ -196,12 +196,10 @@ impl<S: Platform> World<S> {
                 }
             }
             Event::Retrying {
-                attempt,
-                reason,
-                why,
-                ..
+                attempt, failed, ..
             } => {
-                self.say("told", format!("failure {attempt} ({reason:?}): {why}"));
+                let reason = &failed.reason;
+                self.say("told", format!("failure {attempt} ({reason:?}): {failed}"));
             }
             other => self.say("told", format!("{other:?}")),
         }

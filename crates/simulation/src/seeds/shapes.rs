@@ -146,8 +146,8 @@ fn wordless(event: &Event) -> String {
         }
         // When it is tried again, and under which request the server refused, is of no interest.
         Event::Retrying {
-            attempt, reason, ..
-        } => format!("Retrying {attempt} {reason:?}"),
+            attempt, failed, ..
+        } => format!("Retrying {attempt} {:?}", failed.reason),
         event => timeless(&format!("{event:?}")),
     }
 }

@@ -241,11 +241,10 @@ fn name_of(event: &Event) -> String {
 /// Returns an event without what differs by library and by clock: the words of a failure behind its cause, and times.
 fn show(event: &Event) -> String {
     match event {
-        Event::Retrying { attempt, why, .. } => {
-            format!(
-                "Retrying {attempt} {}",
-                why.split(':').next().unwrap_or_default()
-            )
+        Event::Retrying {
+            attempt, failed, ..
+        } => {
+            format!("Retrying {attempt} {:?}", failed.reason)
         }
         Event::Answered { question, how, .. } => format!("Answered {question} {how:?}"),
         other => format!("{other:?}"),

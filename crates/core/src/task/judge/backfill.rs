@@ -9,7 +9,7 @@ use crate::lenient::ListEntry;
 use crate::outcome::Outcome;
 use crate::provider::{EventKind, Page, PollResult, Provider, StreamEvent};
 use crate::question::Question;
-use crate::reason::RetryReason;
+use crate::reason::{FailedAttempt, RetryReason};
 use crate::retry::{self, AttemptError};
 use crate::task::follow::{Cx, Follow};
 use crate::task::phase::Move;
@@ -235,8 +235,10 @@ impl<P: Provider> Follow<P> {
         budget.take(false);
         cx.out.events.push(Event::Retrying {
             attempt,
-            reason: RetryReason::of(error),
-            why: format!("the list of events: {error}"),
+            failed: FailedAttempt::new(
+                RetryReason::of(error),
+                format!("the list of events: {error}"),
+            ),
             until: due,
         });
         Move::Stay

@@ -5,7 +5,7 @@ use crate::event::Event;
 use crate::id::TaskId;
 use crate::outcome::{Outcome, UnavailableReason};
 use crate::provider::{PollResult, Provider, ReadKind};
-use crate::reason::RetryReason;
+use crate::reason::{FailedAttempt, RetryReason};
 use crate::retry::AttemptError;
 use crate::task::follow::Cx;
 use crate::task::phase::{Fetching, Finishing, LastRead, Move, STEPS_READS, Terminal, Tracing};
@@ -102,12 +102,12 @@ impl Fetching {
             return Move::End(Outcome::ResultUnavailable { id, reason });
         }
         self.due = due;
+        let kind = error
+            .as_ref()
+            .map_or(RetryReason::NotReady, RetryReason::of);
         cx.out.events.push(Event::Retrying {
             attempt: self.tries,
-            reason: error
-                .as_ref()
-                .map_or(RetryReason::NotReady, RetryReason::of),
-            why: reason.to_string(),
+            failed: FailedAttempt::new(kind, reason.to_string()),
             until: due,
         });
         Move::Stay

@@ -16,7 +16,7 @@ use crate::event::{Event, Status};
 use crate::outcome::{Outcome, StoppedBy};
 use crate::provider::{PollResult, Provider, ReadKind, UnconfirmedEnd};
 use crate::question::Question;
-use crate::reason::{RetryReason, WaitReason};
+use crate::reason::{FailedAttempt, RetryReason, WaitReason};
 use crate::response::Response;
 use crate::retry::{self, AttemptError};
 use crate::time::{Timestamp, millis};
@@ -253,11 +253,9 @@ impl<P: Provider> Follow<P> {
             .now
             .after(std::time::Duration::from_millis(wait))
             .max(self.poller.schedule(cx.env, None));
-        let why = error.to_string();
         cx.out.events.push(Event::Retrying {
             attempt: self.poller.failed,
-            reason: RetryReason::of(error),
-            why,
+            failed: error.record(),
             until: due,
         });
         let why = if asked {
@@ -308,8 +306,10 @@ impl<P: Provider> Follow<P> {
         let due = now.after(cx.env.policy.not_found_wait);
         cx.out.events.push(Event::Retrying {
             attempt: not_found.reads,
-            reason: RetryReason::Status(not_found.error.status.as_u16()),
-            why: not_found.error.to_string(),
+            failed: FailedAttempt::new(
+                RetryReason::Status(not_found.error.status.as_u16()),
+                not_found.error.to_string(),
+            ),
             until: due,
         });
         self.poller.not_found = Some(not_found);
@@ -408,8 +408,7 @@ impl<P: Provider> Follow<P> {
     fn tell_unclear(&mut self, cx: &mut Cx<'_, P>) {
         cx.out.events.push(Event::Retrying {
             attempt: 1,
-            reason: RetryReason::Unreadable(ReadErrorKind::Shape),
-            why: UNCLEAR.to_owned(),
+            failed: FailedAttempt::new(RetryReason::Unreadable(ReadErrorKind::Shape), UNCLEAR),
             until: self.poller.planned().due,
         });
     }

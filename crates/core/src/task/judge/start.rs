@@ -6,7 +6,7 @@ use crate::event::Event;
 use crate::operation::Safety;
 use crate::outcome::{NotStartedReason, Outcome, UnknownReason};
 use crate::provider::{CreatedTask, Provider};
-use crate::reason::{RetryReason, WaitReason};
+use crate::reason::WaitReason;
 use crate::retry::{self, Attempt, AttemptError, RetryDecision};
 use crate::task::Task;
 use crate::task::follow::Cx;
@@ -116,8 +116,7 @@ impl Starting {
         self.why = reason;
         cx.out.events.push(Event::Retrying {
             attempt: self.attempts,
-            reason: RetryReason::of(error),
-            why: error.to_string(),
+            failed: error.record(),
             until: due,
         });
     }

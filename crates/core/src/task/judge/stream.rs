@@ -10,7 +10,7 @@ use crate::event::{Event, RawEvent};
 use crate::outcome::{Outcome, UnavailableReason};
 use crate::provider::{EventKind, PollResult, Provider, ReadKind, StreamEvent, UnconfirmedEnd};
 use crate::question::{Question, WithdrawReason};
-use crate::reason::{RetryReason, WaitReason};
+use crate::reason::{FailedAttempt, RetryReason, WaitReason};
 use crate::retry::{self, AttemptError};
 use crate::task::follow::{Cx, Follow, StatusFreshness};
 use crate::task::phase::{Move, Terminal};
@@ -18,7 +18,7 @@ use crate::task::questions::KnownAs;
 use crate::task::stream::asked::{AskedChange, AskedInStream, AskedState, LastWait};
 use crate::task::stream::health::{Availability, MAX_UNREADABLE, UPTIME};
 use crate::task::stream::list::LastBackfill;
-use crate::task::stream::open::{Continuity, Loss, Open};
+use crate::task::stream::open::{Continuity, Open};
 use crate::task::stream::sequence::{Arrival, EventOrigin, Gaps, Joint, SinceLast};
 use crate::task::stream::timers::{StreamTimer, Timer};
 use crate::task::stream::{
@@ -36,7 +36,7 @@ enum NextEvent {
     /// An event that cannot be read, of this task or of another.
     Unreadable(ReadErrorKind),
     TooLarge(String),
-    Ended(Loss),
+    Ended(FailedAttempt),
     Nothing,
 }
 
@@ -169,7 +169,7 @@ impl<P: Provider> Follow<P> {
         };
         let Some(chunk) = open.chunks.front_mut() else {
             return match open.end.take() {
-                Some(loss) => NextEvent::Ended(loss),
+                Some(failed) => NextEvent::Ended(failed),
                 None => NextEvent::Nothing,
             };
         };
@@ -534,8 +534,8 @@ impl<P: Provider> Follow<P> {
     // --- the connection ------------------------------------------------------------------------------------------
 
     /// Handles a stream that ended by itself.
-    fn ended(&mut self, cx: &mut Cx<'_, P>, loss: Loss, budget: &OriginBudget) {
-        let due = self.lost(cx, loss, budget);
+    fn ended(&mut self, cx: &mut Cx<'_, P>, failed: FailedAttempt, budget: &OriginBudget) {
+        let due = self.lost(cx, failed, budget);
         self.stream.enter(StreamState::Closed { due });
     }
 
@@ -544,21 +544,25 @@ impl<P: Provider> Follow<P> {
         let Some(id) = self.stream.open().map(|open| open.id) else {
             return;
         };
-        let due = self.lost(cx, Loss { reason, why }, budget);
+        let due = self.lost(cx, FailedAttempt::new(reason, why), budget);
         self.stream.enter(StreamState::Closing { id, due });
     }
 
     /// Handles the loss of the stream, whatever its cause: the task is polled, which decides, and the stream is
     /// reopened after a backoff.
-    fn lost(&mut self, cx: &mut Cx<'_, P>, loss: Loss, budget: &OriginBudget) -> Timestamp {
+    fn lost(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        failed: FailedAttempt,
+        budget: &OriginBudget,
+    ) -> Timestamp {
         let attempt = self.stream.health.fail();
         let asked = self.stream.open().and_then(|open| open.decoder.retry());
         let asked = asked.map(|asked| asked.clamp(RETRY_RANGE.0, RETRY_RANGE.1));
         let due = self.stream_backoff(cx, asked, budget);
         cx.out.events.push(Event::Retrying {
             attempt,
-            reason: loss.reason,
-            why: loss.why,
+            failed,
             until: due,
         });
         self.poller.poll_now(cx.env.now);
@@ -614,8 +618,7 @@ impl<P: Provider> Follow<P> {
         self.stream.enter(StreamState::Closed { due });
         cx.out.events.push(Event::Retrying {
             attempt,
-            reason: RetryReason::of(&error),
-            why: error.to_string(),
+            failed: error.record(),
             until: due,
         });
         self.poller.poll_now(cx.env.now);

@@ -9,7 +9,7 @@ use crate::operation::Safety;
 use crate::outcome::Outcome;
 use crate::provider::{Confirmation, PollResult, Provider, ReadKind};
 use crate::question::{Answer, Answered, Question, WithdrawReason};
-use crate::reason::{RetryReason, WaitReason};
+use crate::reason::WaitReason;
 use crate::retry::{self, AttemptError, Retryability};
 
 use super::{Report, access_lost, by_conversation, refusal, sort};
@@ -478,13 +478,12 @@ impl<P: Provider> Follow<P> {
         } else {
             write.not_received(until, reason);
         }
-        write.last_error = Some(why.clone());
+        write.last_error = Some(why);
         cx.out.save.need();
         budget.take(false);
         cx.out.events.push(Event::Retrying {
             attempt,
-            reason: RetryReason::of(error),
-            why,
+            failed: error.record(),
             until,
         });
         Move::Stay

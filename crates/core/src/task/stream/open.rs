@@ -5,29 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::failure::ExchangeFailure;
 use crate::id::ExchangeId;
 use crate::provider::StreamEvent;
-use crate::reason::RetryReason;
+use crate::reason::FailedAttempt;
 use crate::sse::Decoder;
 use crate::time::Timestamp;
-
-/// Why a stream is of no more use.
-#[derive(Debug)]
-pub(in crate::task) struct Loss {
-    pub(in crate::task) reason: RetryReason,
-    /// The reason in words.
-    pub(in crate::task) why: String,
-}
-
-impl Loss {
-    pub(in crate::task) fn failed(failure: &ExchangeFailure) -> Self {
-        Self {
-            reason: RetryReason::Wire(failure.cause.clone()),
-            why: failure.to_string(),
-        }
-    }
-}
 
 /// Whether a connection is proven to continue where the last one ended: by its first event, or by the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +59,7 @@ pub(in crate::task) struct Open {
     /// else is no silence.
     pub(in crate::task) listening: Option<Timestamp>,
     /// How the stream ended, once it has.
-    pub(in crate::task) end: Option<Loss>,
+    pub(in crate::task) end: Option<FailedAttempt>,
     pub(in crate::task) continuity: Continuity,
     brought: Brought,
     altered: AlteredReplays,

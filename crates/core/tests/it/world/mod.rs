@@ -757,7 +757,10 @@ pub(crate) fn show(event: &Event) -> String {
         Event::Paused(status) => format!("paused {status}"),
         Event::Answered { question, how, .. } => format!("answered {question} {how:?}"),
         Event::Sent { message, how, .. } => format!("sent {message} {how:?}"),
-        Event::Retrying { attempt, why, .. } => format!("retrying {attempt} {why}"),
+        Event::Retrying {
+            attempt, failed, ..
+        } => format!("retrying {attempt} {failed}"),
+        Event::CancelRefused(why) => format!("CancelRefused({:?})", why.to_string()),
         Event::Provider(event) => format!("event {:?} {}", event.seq.map(|p| p.0), event.name),
         other => format!("{other:?}"),
     }
