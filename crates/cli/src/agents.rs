@@ -67,9 +67,9 @@ async fn all(
         agents.push(agent);
         Ok(())
     });
-    let unreadable = read.await.map_err(|problem| match problem.http_status() {
-        None if problem.exit() == Exit::Other => problem.why("Name the agent by its id."),
-        _ => problem,
+    let unreadable = read.await.map_err(|error| match error.http_status() {
+        None if error.exit() == Exit::Other => error.why("Name the agent by its id."),
+        _ => error,
     })?;
     Ok((agents, unreadable))
 }
@@ -157,13 +157,13 @@ fn several(
     let why = why.trim_end();
     agents
         .iter()
-        .fold(CliError::input(what).why(why), |problem, agent| {
+        .fold(CliError::input(what).why(why), |error, agent| {
             let note = match agent.is_active {
                 Some(false) => "inactive",
                 _ => "active",
             };
             let command = format!("agents show {}", quote(agent.id.as_str()));
-            problem.next("see", connection.command(&command), note)
+            error.next("see", connection.command(&command), note)
         })
 }
 
@@ -187,10 +187,10 @@ fn not_runnable(wanted: &str, agents: &[&AgentListItem]) -> Box<CliError> {
 fn maybe_unreadable(wanted: &str, purpose: For) -> Box<CliError> {
     let what = format!("it is not known whether an agent is named {wanted:?}");
     let why = "The list of agents has entries that could not be read.";
-    let problem = CliError::new(Exit::Other, Code::Decode, what).why(why);
+    let error = CliError::new(Exit::Other, Code::Decode, what).why(why);
     match purpose.undone() {
-        "" => problem.why("Name the agent by its id."),
-        undone => problem.why(undone).why("Name the agent by its id."),
+        "" => error.why("Name the agent by its id."),
+        undone => error.why(undone).why("Name the agent by its id."),
     }
 }
 
@@ -210,22 +210,22 @@ fn none(
     names.sort_unstable();
     names.dedup();
     let close = closest(wanted, &names);
-    let mut problem = CliError::input(format!("no agent is named {wanted:?}"));
+    let mut error = CliError::input(format!("no agent is named {wanted:?}"));
     if let Some(close) = close {
-        problem = problem.why(format!("Did you mean {:?}?", one_line(close)));
+        error = error.why(format!("Did you mean {:?}?", one_line(close)));
     }
     const SHOWN: usize = 12;
     if !names.is_empty() {
         let more = if names.len() > SHOWN { ", ..." } else { "" };
         names.truncate(SHOWN);
         let names: Vec<String> = names.iter().map(|name| one_line(name)).collect();
-        problem = problem.why(format!("There are: {}{more}", names.join(", ")));
+        error = error.why(format!("There are: {}{more}", names.join(", ")));
     }
-    let problem = match purpose.undone() {
-        "" => problem,
-        undone => problem.why(undone),
+    let error = match purpose.undone() {
+        "" => error,
+        undone => error.why(undone),
     };
-    problem.next("see", connection.command("agents list"), "")
+    error.next("see", connection.command("agents list"), "")
 }
 
 /// The name that was probably meant: the same but for its case, or a typing error or two away.

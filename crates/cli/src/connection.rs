@@ -315,7 +315,7 @@ impl<P: Platform> Connection<P> {
     pub(crate) async fn take_up(&self, kept: Snapshot) -> Result<Run<P>, Box<CliError>> {
         let id = kept.task().cloned();
         let found = self.client.recover(kept).await;
-        match (found.map_err(|error| self.problem(&error))?, id) {
+        match (found.map_err(|error| self.cli_error(&error))?, id) {
             (Recovery::Follow(run), _) => Ok(run),
             (_, Some(id)) => Ok(self.client.attach(id)),
             (_, None) => {
@@ -337,7 +337,7 @@ impl<P: Platform> Connection<P> {
     {
         self.perform(operation)
             .await?
-            .map_err(|error| self.problem(&error))
+            .map_err(|error| self.cli_error(&error))
     }
 
     pub(crate) async fn perform<O>(
@@ -373,12 +373,12 @@ impl<P: Platform> Connection<P> {
     }
 
     /// The end that an error of the client means.
-    pub(crate) fn problem(&self, error: &Error) -> Box<CliError> {
-        if let Some(problem) = store::problem(error).or_else(|| again::refusal(error)) {
-            return problem;
+    pub(crate) fn cli_error(&self, error: &Error) -> Box<CliError> {
+        if let Some(cli_error) = store::cli_error(error).or_else(|| again::refusal(error)) {
+            return cli_error;
         }
         let (exit, code) = classify(error);
-        let mut problem = CliError::new(exit, code, error.to_string())
+        let mut cli_error = CliError::new(exit, code, error.to_string())
             .task(error.task().map(|id| self.task(id)))
             // Nothing can recover what was not saved.
             .intent(
@@ -395,16 +395,16 @@ impl<P: Platform> Connection<P> {
             .reason(error.api_error().and_then(|api| api.code.clone()))
             .retry_after(error.retry_after());
         if let Some(wait) = error.retry_after() {
-            problem = problem.why(format!("The server asks to wait {} s.", wait.as_secs()));
+            cli_error = cli_error.why(format!("The server asks to wait {} s.", wait.as_secs()));
         }
         for line in self.advice(error) {
-            problem = problem.why(line);
+            cli_error = cli_error.why(line);
         }
-        self.way_on(problem, error)
+        self.way_on(cli_error, error)
     }
 
     /// With the command that tells more.
-    fn way_on(&self, problem: Box<CliError>, error: &Error) -> Box<CliError> {
+    fn way_on(&self, cli_error: Box<CliError>, error: &Error) -> Box<CliError> {
         let task = error.task().map(|id| self.task(id));
         let (label, command, note) = match (error.kind(), &task) {
             (ErrorKind::OutcomeUnknown, Some(task)) => {
@@ -418,14 +418,14 @@ impl<P: Platform> Connection<P> {
                 ("later", format!("result {}", task.quoted()), "")
             }
             // Whoever knows the question says how it is answered.
-            (ErrorKind::Local, _) => return problem,
+            (ErrorKind::Local, _) => return cli_error,
             (_, Some(task)) => ("see", format!("status {}", task.quoted()), ""),
             (ErrorKind::Config, None) => {
-                return problem.next("see", "taskward help environment", "");
+                return cli_error.next("see", "taskward help environment", "");
             }
-            _ => return problem,
+            _ => return cli_error,
         };
-        problem.next(label, self.command(&command), note)
+        cli_error.next(label, self.command(&command), note)
     }
 
     fn advice(&self, error: &Error) -> Vec<String> {

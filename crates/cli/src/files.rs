@@ -223,9 +223,9 @@ mod tests {
             (dir.path(), "directory"),
             (Path::new("/dev/null"), "regular"),
         ] {
-            let problem = inspect(&[path]).expect_err("refused");
-            assert_eq!(problem.exit().code(), 2);
-            assert!(problem.text(str::to_owned).contains(word), "{path:?}");
+            let error = inspect(&[path]).expect_err("refused");
+            assert_eq!(error.exit().code(), 2);
+            assert!(error.text(str::to_owned).contains(word), "{path:?}");
         }
         let empty = dir.path().join("empty.csv");
         std::fs::write(&empty, "").expect("write");

@@ -158,7 +158,7 @@ impl<P: Calls> FollowSetup<P> {
         let running = connection
             .unless_interrupted(self.run.start())
             .await?
-            .map_err(|error| connection.problem(&error))?;
+            .map_err(|error| connection.cli_error(&error))?;
         if let (Some(store), Some(_)) = (&connection.store, running.id()) {
             let snapshot = running.snapshot();
             if snapshot.has_unconfirmed_end() {
@@ -219,7 +219,7 @@ impl<P: Calls> Followed<'_, P> {
         self.connection.out.still();
         self.reporter.finish();
         let end = end.map_err(|error| {
-            let problem = self.connection.problem(&error);
+            let cli_error = self.connection.cli_error(&error);
             match error.kind() {
                 // Whoever was to answer failed.
                 ErrorKind::Local => {
@@ -228,12 +228,12 @@ impl<P: Calls> Followed<'_, P> {
                     exit_report::unanswered(
                         self.connection,
                         &self.reporter,
-                        problem,
+                        cli_error,
                         &task,
                         question,
                     )
                 }
-                _ => problem,
+                _ => cli_error,
             }
         })?;
         let (task, answer) = self.answer(end).await?;
@@ -264,10 +264,10 @@ impl<P: Calls> Followed<'_, P> {
         let end = exit_report::outcome(self.connection, &self.start_kind, &self.reporter, outcome);
         match end {
             Ok(answer) => Ok((task.expect("a task with an answer has an id"), answer)),
-            Err(problem) if unanswered => Err(self.with_restart_hint(problem, task).await),
-            Err(problem) => Err(match unstopped {
-                Some(unstopped) => problem.why(unstopped),
-                None => problem,
+            Err(error) if unanswered => Err(self.with_restart_hint(error, task).await),
+            Err(error) => Err(match unstopped {
+                Some(unstopped) => error.why(unstopped),
+                None => error,
             }),
         }
     }
@@ -302,24 +302,24 @@ impl<P: Calls> Followed<'_, P> {
     /// run as it stands, or none.
     async fn with_restart_hint(
         &self,
-        problem: Box<CliError>,
+        error: Box<CliError>,
         task: Option<TaskRef>,
     ) -> Box<CliError> {
-        let Some(task) = task else { return problem };
+        let Some(task) = task else { return error };
         let note = "the same, as a new task";
         if self.is_kept(&task) {
             let command = format!("run --again {}", task.quoted());
-            return problem.next("again", self.connection.command(&command), note);
+            return error.next("again", self.connection.command(&command), note);
         }
         if self.connection.sim().is_some() {
             // The same command has a simulator of its own.
-            return problem.next("again", command_line::as_given(), note);
+            return error.next("again", command_line::as_given(), note);
         }
         match P::restart_hint(self.connection, &task).await {
             Some((label, command, note)) => {
-                problem.next(label, self.connection.command(&command), note)
+                error.next(label, self.connection.command(&command), note)
             }
-            None => problem.why(
+            None => error.why(
                 "How it was started is not kept here: start it with the command that it was first started with.",
             ),
         }
@@ -369,7 +369,7 @@ impl<P: Calls> Followed<'_, P> {
             };
             match woken {
                 Woken::By(event) => {
-                    let event = event.map_err(|error| self.connection.problem(&error))?;
+                    let event = event.map_err(|error| self.connection.cli_error(&error))?;
                     return Ok(event.map(|told| told.event));
                 }
                 Woken::Signal(exit) => return Err(self.interrupted(exit).await),
@@ -407,10 +407,10 @@ impl<P: Calls> Followed<'_, P> {
     /// The end of a watch that was there to send something, when it says more than that the task is over.
     pub(crate) async fn cut_short(&mut self) -> Result<(), Box<CliError>> {
         let end = self.running.wait().await;
-        let end = end.map_err(|error| self.connection.problem(&error))?;
+        let end = end.map_err(|error| self.connection.cli_error(&error))?;
         match self.answer(end).await {
-            Err(problem) => match problem.exit() {
-                Exit::Auth | Exit::Timeout | Exit::Unknown => Err(problem),
+            Err(cli_error) => match cli_error.exit() {
+                Exit::Auth | Exit::Timeout | Exit::Unknown => Err(cli_error),
                 _ => Ok(()),
             },
             Ok(_) => Ok(()),
@@ -420,7 +420,7 @@ impl<P: Calls> Followed<'_, P> {
     /// How a watch ended that was to go on.
     async fn ended(&mut self, exit: Exit) -> Box<CliError> {
         match self.running.wait().await {
-            Err(error) => self.connection.problem(&error),
+            Err(error) => self.connection.cli_error(&error),
             Ok(end) => {
                 let what = "the task completed before its watch ended";
                 self.completed(end, exit, what).await
@@ -457,7 +457,7 @@ impl<P: Calls> Followed<'_, P> {
             match event {
                 Ok(Some(_)) => {}
                 Ok(None) => return self.ended(exit).await,
-                Err(error) => return self.connection.problem(&error),
+                Err(error) => return self.connection.cli_error(&error),
             }
         }
         self.detached(exit, waits.is_some())
@@ -483,7 +483,7 @@ impl<P: Calls> Followed<'_, P> {
     /// How the task ended whose watch was about to be left.
     async fn completed(&self, end: RunResult<P::Output>, exit: Exit, what: &str) -> Box<CliError> {
         match self.answer(end).await {
-            Err(problem) => problem,
+            Err(error) => error,
             Ok((task, _)) => {
                 let result = self
                     .connection
@@ -523,7 +523,7 @@ impl<P: Calls> Followed<'_, P> {
                     Some(_) => UNSTOPPED,
                 });
             }
-            Ok(Err(error)) => return self.connection.problem(&error),
+            Ok(Err(error)) => return self.connection.cli_error(&error),
             Ok(Ok(())) => {}
         }
         match self.running.wait().await {
@@ -543,7 +543,7 @@ impl<P: Calls> Followed<'_, P> {
                 self.completed(end, exit, "the task completed before it could be stopped")
                     .await
             }
-            Err(error) => self.connection.problem(&error),
+            Err(error) => self.connection.cli_error(&error),
         }
     }
 
@@ -585,8 +585,9 @@ impl<P: Calls> Followed<'_, P> {
     /// Whether stdout still takes what is printed; the task goes on when it does not.
     fn check(&self) -> Result<(), Box<CliError>> {
         let task = self.task();
-        self.connection.out.check().map_err(|problem| {
-            exit_report::unheard(self.connection, &self.reporter, problem, &task)
-        })
+        self.connection
+            .out
+            .check()
+            .map_err(|error| exit_report::unheard(self.connection, &self.reporter, error, &task))
     }
 }

@@ -101,9 +101,10 @@ fn perform(cli: Cli, name: &str) -> Exit {
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            let problem = CliError::new(Exit::Other, Code::Local, format!("cannot start: {error}"));
-            out.problem(&problem);
-            return problem.exit();
+            let cli_error =
+                CliError::new(Exit::Other, Code::Local, format!("cannot start: {error}"));
+            out.error(&cli_error);
+            return cli_error.exit();
         }
     };
     let end = runtime.block_on(commands::perform(cli, out.clone()));
@@ -111,10 +112,10 @@ fn perform(cli: Cli, name: &str) -> Exit {
     runtime.shutdown_background();
     match end {
         Ok(exit) => exit,
-        Err(problem) => {
-            let problem = problem.of_command(name);
-            out.problem(&problem);
-            problem.exit()
+        Err(cli_error) => {
+            let cli_error = cli_error.of_command(name);
+            out.error(&cli_error);
+            cli_error.exit()
         }
     }
 }
@@ -141,9 +142,9 @@ fn refuse(error: &clap::Error, wants_json: bool) -> Exit {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::ReaderGone,
         Err(error) => {
             let what = format!("cannot write to stdout: {error}");
-            let problem = CliError::new(Exit::Other, Code::Output, what);
-            let _ = write!(std::io::stderr(), "{}", problem.text(str::to_owned));
-            problem.exit()
+            let cli_error = CliError::new(Exit::Other, Code::Output, what);
+            let _ = write!(std::io::stderr(), "{}", cli_error.text(str::to_owned));
+            cli_error.exit()
         }
     }
 }
@@ -155,26 +156,26 @@ fn last_words(wants_json: bool) {
             .location()
             .map_or_else(String::new, |at| format!(" at {at}"));
         let task = report::newest();
-        let problem = CliError::new(
+        let error = CliError::new(
             Exit::Other,
             Code::Internal,
             format!("a bug in taskward{place}"),
         )
         .why("Any task that was started keeps running.");
-        let problem = match &task {
-            Some(task) => problem.next("reattach", format!("taskward watch {}", task.quoted()), ""),
-            None => problem,
+        let error = match &task {
+            Some(task) => error.next("reattach", format!("taskward watch {}", task.quoted()), ""),
+            None => error,
         };
-        let problem = problem.task(task);
+        let error = error.task(task);
         // Nobody is left to tell that the streams are closed.
         if wants_json {
             let _ = writeln!(
                 std::io::stdout(),
                 "{}",
-                out::json_line(&lines::stamped(problem.json()))
+                out::json_line(&lines::stamped(error.json()))
             );
         } else {
-            let _ = writeln!(std::io::stderr(), "{}", problem.brief());
+            let _ = writeln!(std::io::stderr(), "{}", error.brief());
         }
     }));
 }

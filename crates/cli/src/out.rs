@@ -270,20 +270,20 @@ impl Out {
     }
 
     /// Prints the end of the program: on stdout as JSON, or on stderr.
-    pub(crate) fn problem(&self, problem: &CliError) {
+    pub(crate) fn error(&self, cli_error: &CliError) {
         // A reader that went away misses nothing, unless a task goes on without anybody who knows its name.
-        if problem.exit() == Exit::ReaderGone && !problem.has_task() {
+        if cli_error.exit() == Exit::ReaderGone && !cli_error.has_task() {
             return;
         }
         self.still();
         if self.json {
-            self.line(problem.json());
+            self.line(cli_error.json());
         }
         if !self.json || self.verbose || self.broken.load(Ordering::Relaxed) {
-            self.talk(&self.safe(&problem.text(|head| self.paint(head))));
+            self.talk(&self.safe(&cli_error.text(|head| self.paint(head))));
         }
         // Only what was really written was shown.
-        if let Some(showing) = problem.shown().filter(|_| self.is_heard())
+        if let Some(showing) = cli_error.shown().filter(|_| self.is_heard())
             && let Err(error) = showing.keep()
         {
             self.say(&unkept(&error));
@@ -291,12 +291,12 @@ impl Out {
     }
 
     /// Prints an end that nobody waits for.
-    pub(crate) fn last_words(&self, problem: &CliError) {
+    pub(crate) fn last_words(&self, error: &CliError) {
         self.still();
         if self.json {
-            self.line(problem.json());
+            self.line(error.json());
         } else {
-            self.talk(&self.safe(&problem.text(str::to_owned)));
+            self.talk(&self.safe(&error.text(str::to_owned)));
         }
     }
 

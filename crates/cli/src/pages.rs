@@ -75,7 +75,7 @@ where
     let (mut read, mut stale) = (0, 0);
     let mut before = HashSet::new();
     while left > 0
-        && let Some(operation) = pages.next().map_err(|error| connection.problem(&error))?
+        && let Some(operation) = pages.next().map_err(|error| connection.cli_error(&error))?
     {
         if read == extent.pages {
             return endless(format!("the server's list did not end within {read} pages"));

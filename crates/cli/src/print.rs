@@ -51,11 +51,11 @@ impl Destination {
     ) -> Result<Exit, Box<CliError>> {
         let out = &connection.out;
         out.still();
-        let again = |problem: Box<CliError>, note| {
+        let again = |error: Box<CliError>, note| {
             let command = connection.command(&format!("result {}", task.quoted()));
             match connection.sim() {
-                None => problem.next("see", command, note),
-                Some(_) => problem,
+                None => error.next("see", command, note),
+                Some(_) => error,
             }
             .task(Some(task.clone()))
         };
@@ -76,7 +76,7 @@ impl Destination {
                         format!("cannot write the answer to {}: {e}", path.display()),
                     )
                 })
-                .map_err(|problem| again(problem, "the answer again")),
+                .map_err(|error| again(error, "the answer again")),
             None => Ok(()),
         };
         let lost = |said: &str| said.contains(char::REPLACEMENT_CHARACTER);
@@ -89,12 +89,12 @@ impl Destination {
             fields.insert("damaged".to_owned(), is_damaged.into());
             out.line(result_line(task, P::DONE, fields));
             out.check()
-                .map_err(|problem| again(problem, "the answer again"))?;
+                .map_err(|error| again(error, "the answer again"))?;
         } else if text.is_empty() {
             out.say("the task completed without an answer");
         } else {
             out.print(&text)
-                .map_err(|problem| again(problem, "the answer again"))?;
+                .map_err(|error| again(error, "the answer again"))?;
         }
         kept.map(|()| Exit::Ok)
     }

@@ -31,12 +31,12 @@ impl<P: Platform> Connection<P> {
 /// A task that the server does not know, whether that is found out by a watch or by a single read.
 pub(crate) fn gone<P: Platform>(connection: &Connection<P>, error: &ApiError) -> Box<CliError> {
     let what = "the server does not know this task";
-    let problem = exchange(CliError::new(Exit::Other, Code::Gone, what), error);
-    let problem = problem.why(error.to_string());
+    let cli_error = exchange(CliError::new(Exit::Other, Code::Gone, what), error);
+    let cli_error = cli_error.why(error.to_string());
     if P::CAPABILITIES.list {
-        problem.next("see", connection.command("ls"), "")
+        cli_error.next("see", connection.command("ls"), "")
     } else {
-        problem
+        cli_error
     }
 }
 
@@ -48,16 +48,16 @@ fn unreadable<P: Platform>(
 ) -> Box<CliError> {
     // As in a watch that has seen nothing of it: a refusal of the very id is one, too.
     let is_unknown = |api: &&ApiError| matches!(api.status.as_u16(), 400 | 404 | 410 | 422);
-    let problem = match error.api_error().filter(is_unknown) {
+    let cli_error = match error.api_error().filter(is_unknown) {
         Some(api) => gone(connection, api).attempts(error.attempts()),
-        None => connection.problem(error),
+        None => connection.cli_error(error),
     };
-    problem.task(Some(task.clone()))
+    cli_error.task(Some(task.clone()))
 }
 
 /// Adds the reply's status, its id and the server's own code.
-pub(crate) fn exchange(problem: Box<CliError>, error: &ApiError) -> Box<CliError> {
-    problem
+pub(crate) fn exchange(cli_error: Box<CliError>, error: &ApiError) -> Box<CliError> {
+    cli_error
         .exchange(error.request_id.clone(), Some(error.status.as_u16()))
         .reason(error.code.clone())
 }

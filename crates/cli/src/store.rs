@@ -521,7 +521,7 @@ fn waiting(out: &Arc<Out>) -> impl Fn(&Path) + Send + Sync + 'static {
 }
 
 /// The end that an error of the journal means, when it is one.
-pub(crate) fn problem(error: &Error) -> Option<Box<CliError>> {
+pub(crate) fn cli_error(error: &Error) -> Option<Box<CliError>> {
     let source = std::error::Error::source(error)?;
     source.downcast_ref::<JournalError>().map(broken)
 }

@@ -84,7 +84,7 @@ async fn show(connection: &Connection<Nanonets>, wanted: &str) -> Result<(), Box
     let agent = connection
         .call(GetAgent(id.clone()))
         .await
-        .map_err(|problem| missing(connection, problem, &id))?;
+        .map_err(|error| missing(connection, error, &id))?;
     let mut value = whole(agent);
     if connection.out.is_json() {
         connection.out.line(value.clone());
@@ -132,14 +132,14 @@ async fn create(
     let agent = connection
         .call(CreateAgent(request))
         .await
-        .map_err(|problem| uncreated(connection, problem, name.as_deref()))?;
+        .map_err(|error| uncreated(connection, error, name.as_deref()))?;
     told(connection, "created", agent)
 }
 
 /// Why an agent was not created, or may have been.
 fn uncreated(
     connection: &Connection<Nanonets>,
-    problem: Box<CliError>,
+    error: Box<CliError>,
     name: Option<&str>,
 ) -> Box<CliError> {
     let list = match name {
@@ -147,25 +147,25 @@ fn uncreated(
         None => "agents list --limit 5".to_owned(),
     };
     let list = connection.command(&list);
-    if problem.exit() == Exit::Unknown {
+    if error.exit() == Exit::Unknown {
         let again = match name {
             Some(_) => "The same command again is refused if it was: a name is used once.",
             None => "The same command again may create a second one.",
         };
-        return problem
+        return error
             .meaning("it is not known whether the agent was created")
             .why(again)
             .next("see", list, "whether it is there; newest first");
     }
-    match (problem.http_status(), name) {
-        (Some(409), Some(name)) => problem
+    match (error.http_status(), name) {
+        (Some(409), Some(name)) => error
             .refusal(taken(name))
             .why("Nothing was created.")
             .next("see", list, ""),
-        (Some(400 | 409 | 422), _) => problem
+        (Some(400 | 409 | 422), _) => error
             .refusal("the server refused to create the agent")
             .why("Nothing was created."),
-        _ => problem,
+        _ => error,
     }
 }
 
@@ -199,7 +199,7 @@ async fn update(
         let present = connection
             .call(GetAgent(id.clone()))
             .await
-            .map_err(|problem| missing(&connection, problem, &id))?;
+            .map_err(|error| missing(&connection, error, &id))?;
         if !confirm::sure(
             &connection.out,
             &replacement(&args.agent, present.config, config),
@@ -211,7 +211,7 @@ async fn update(
     let agent = connection
         .call(UpdateAgent::new(id.clone(), change))
         .await
-        .map_err(|problem| unchanged(&connection, problem, &id, name.as_deref()))?;
+        .map_err(|error| unchanged(&connection, error, &id, name.as_deref()))?;
     told(&connection, "changed", agent)
 }
 
@@ -233,28 +233,28 @@ fn replacement(agent: &str, present: Option<AgentConfig>, new: &AgentConfig) -> 
 /// Why an agent was not changed, or may have been.
 fn unchanged(
     connection: &Connection<Nanonets>,
-    problem: Box<CliError>,
+    error: Box<CliError>,
     id: &str,
     name: Option<&str>,
 ) -> Box<CliError> {
-    if problem.exit() == Exit::Unknown {
+    if error.exit() == Exit::Unknown {
         let show = connection.command(&format!("agents show {}", quote(id)));
-        return problem
+        return error
             .meaning("it is not known whether the agent was changed")
             .why("The same command again does no harm: it sets the same values.")
             .next("see", show, "how it is now");
     }
     let refusal =
-        |problem: Box<CliError>, what: String| problem.refusal(what).why("The agent is as it was.");
-    match (problem.http_status(), name) {
+        |error: Box<CliError>, what: String| error.refusal(what).why("The agent is as it was.");
+    match (error.http_status(), name) {
         (Some(409), Some(name)) => {
             let list = format!("agents list --name {}", quote(name));
-            refusal(problem, taken(name)).next("see", connection.command(&list), "")
+            refusal(error, taken(name)).next("see", connection.command(&list), "")
         }
         (Some(400 | 409 | 422), _) => {
-            refusal(problem, "the server refused to change the agent".to_owned())
+            refusal(error, "the server refused to change the agent".to_owned())
         }
-        _ => missing(connection, problem, id),
+        _ => missing(connection, error, id),
     }
 }
 
@@ -281,7 +281,7 @@ async fn versions(
     };
     table::list(connection, operation, most, shown)
         .await
-        .map_err(|problem| missing(connection, problem, &id))
+        .map_err(|error| missing(connection, error, &id))
 }
 
 async fn publish(connection: &Connection<Nanonets>, wanted: &str) -> Result<(), Box<CliError>> {
@@ -289,7 +289,7 @@ async fn publish(connection: &Connection<Nanonets>, wanted: &str) -> Result<(), 
     let published = connection
         .call(PublishAgentVersion(id.clone()))
         .await
-        .map_err(|problem| unpublished(connection, problem, wanted, &id))?;
+        .map_err(|error| unpublished(connection, error, wanted, &id))?;
     announce(connection, "published", &published);
     print(connection, published.id.as_str(), &line(&published))
 }
@@ -297,40 +297,40 @@ async fn publish(connection: &Connection<Nanonets>, wanted: &str) -> Result<(), 
 /// Why a draft was not published, or may have been.
 fn unpublished(
     connection: &Connection<Nanonets>,
-    problem: Box<CliError>,
+    error: Box<CliError>,
     wanted: &str,
     id: &str,
 ) -> Box<CliError> {
     let versions = connection.command(&format!("agents versions {}", quote(id)));
-    if problem.exit() == Exit::Unknown {
-        return problem
+    if error.exit() == Exit::Unknown {
+        return error
             .meaning("it is not known whether the draft was published")
             .next("see", versions, "whether there is a new version");
     }
-    match problem.http_status() {
-        Some(409) => problem
+    match error.http_status() {
+        Some(409) => error
             .refusal(format!("the agent {wanted:?} has nothing to publish"))
             .why("Drafts are made in the platform's dashboard; what agents update changes is live at once.")
             .next("see", versions, "the versions there are"),
-        Some(400 | 422) => problem.refusal("the server refused to publish the draft"),
-        _ => missing(connection, problem, id),
+        Some(400 | 422) => error.refusal("the server refused to publish the draft"),
+        _ => missing(connection, error, id),
     }
 }
 
 /// A refusal of an agent's id. For one of another workspace the platform's documentation has both 403 and 404.
-fn missing(connection: &Connection<Nanonets>, problem: Box<CliError>, id: &str) -> Box<CliError> {
-    let status = problem.http_status();
-    if !matches!(status, Some(403 | 404)) || problem.exit() == Exit::Unknown {
-        return problem;
+fn missing(connection: &Connection<Nanonets>, error: Box<CliError>, id: &str) -> Box<CliError> {
+    let status = error.http_status();
+    if !matches!(status, Some(403 | 404)) || error.exit() == Exit::Unknown {
+        return error;
     }
     let what = format!("the workspace of this key has no agent {id:?}");
-    let problem = match status {
+    let error = match status {
         // A key that may not is a matter of the key, whatever it may not.
-        Some(403) => problem.refusal(what).named(Code::Auth).ending(Exit::Auth),
-        _ => problem.refusal(what),
+        Some(403) => error.refusal(what).named(Code::Auth).ending(Exit::Auth),
+        _ => error.refusal(what),
     };
     let list = connection.command("agents list");
-    problem.next("see", list, "the agents there are")
+    error.next("see", list, "the agents there are")
 }
 
 fn taken(name: &str) -> String {

@@ -38,7 +38,7 @@ pub(super) async fn cancel(
     let deadlines = Deadlines::both(args::timeout(args.timeout)?);
     if !args.yes {
         confirm::attended(global, "cancelling cannot be undone")
-            .map_err(|problem| problem.task(Some(task.clone())))?;
+            .map_err(|error| error.task(Some(task.clone())))?;
         let question = format!("stop {task}? What it has done so far is lost");
         if !confirm::sure(&out, &question) {
             let declined = confirm::declined("not cancelled; nothing was sent");
@@ -82,7 +82,7 @@ async fn stop<P: Calls>(
     followed
         .running
         .cancel()
-        .map_err(|error| connection.problem(&error))?;
+        .map_err(|error| connection.cli_error(&error))?;
     let mut request = Request {
         connection,
         task,
@@ -92,11 +92,11 @@ async fn stop<P: Calls>(
         match followed.event().await {
             Ok(Some(event)) => request.heard(event, followed.running.refusal())?,
             Ok(None) => break,
-            Err(problem) if problem.is(Code::Interrupted) => {
+            Err(cli_error) if cli_error.is(Code::Interrupted) => {
                 request.interrupted(&mut followed).await?;
                 break;
             }
-            Err(problem) => return Err(problem),
+            Err(cli_error) => return Err(cli_error),
         }
     }
     connection.out.still();
@@ -104,7 +104,7 @@ async fn stop<P: Calls>(
         .running
         .wait()
         .await
-        .map_err(|error| connection.problem(&error))?;
+        .map_err(|error| connection.cli_error(&error))?;
     told(connection, task, &followed.reporter, end)
 }
 
@@ -125,9 +125,9 @@ fn told<P: Calls>(
         Outcome::Failed { .. } => ("failed", Exit::TaskBad),
         Outcome::Stopped { .. } => ("stopped", Exit::Ok),
         _ => {
-            let problem = exit_report::outcome(connection, &StartKind::Watch, reporter, outcome);
-            let problem = problem.expect_err("every success is named above");
-            return Err(problem.task(Some(task.clone())));
+            let error = exit_report::outcome(connection, &StartKind::Watch, reporter, outcome);
+            let error = error.expect_err("every success is named above");
+            return Err(error.task(Some(task.clone())));
         }
     };
     if out.is_json() {
@@ -194,7 +194,7 @@ impl<P: Calls> Request<'_, P> {
                 event = followed.running.next() => event,
                 () = &mut limit => return Err(self.unconfirmed()),
             };
-            match event.map_err(|error| self.connection.problem(&error))? {
+            match event.map_err(|error| self.connection.cli_error(&error))? {
                 Some(told) => self.heard(told.event, followed.running.refusal())?,
                 None => return Ok(()),
             }

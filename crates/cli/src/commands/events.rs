@@ -39,10 +39,10 @@ pub(super) async fn events(
         print(&connection.out, &task, &item.event)
     })
     .await
-    .map_err(|problem| match problem.exit() {
+    .map_err(|error| match error.exit() {
         // Whoever has read enough misses nothing.
-        Exit::ReaderGone => problem,
-        _ => problem.task(Some(task.clone())),
+        Exit::ReaderGone => error,
+        _ => error.task(Some(task.clone())),
     })?;
     connection.out.passed_over(unreadable);
     if count == 0 && unreadable == 0 {
@@ -95,7 +95,7 @@ async fn follow(
                 let start_kind = StartKind::Watch;
                 return match exit_report::outcome(connection, &start_kind, &followed.reporter, over)
                 {
-                    Err(problem) => Err(problem),
+                    Err(cli_error) => Err(cli_error),
                     Ok(_) => Ok(Exit::Timeout),
                 };
             }
@@ -104,7 +104,7 @@ async fn follow(
     }
     connection.out.still();
     let end = followed.running.wait().await;
-    let end = end.map_err(|error| connection.problem(&error))?;
+    let end = end.map_err(|error| connection.cli_error(&error))?;
     followed.answer(end).await?;
     if connection.out.is_json() {
         let status = followed.reporter.status();

@@ -29,11 +29,11 @@ impl Here {
     pub(super) fn read(out: &Arc<Out>, global: &Global) -> Self {
         let store = TaskStore::existing(out, global);
         let entries = store.map(|store| store.list()).transpose();
-        let entries = entries.unwrap_or_else(|problem| {
+        let entries = entries.unwrap_or_else(|error| {
             out.say(&format!(
                 "warning: {}: starts made here may be missing: {}",
-                problem.what(),
-                problem.reasons()
+                error.what(),
+                error.reasons()
             ));
             None
         });

@@ -41,9 +41,9 @@ pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> Result<Exit,
     let instead = "Its documentation names no call that lists tasks: keep their names.";
     global
         .provider_able(|can| can.list, "ls", instead)
-        .map_err(|problem| {
+        .map_err(|error| {
             let local = format!("taskward ls --local --provider {}", global.provider());
-            problem.next("see", local, "the ones known here")
+            error.next("see", local, "the ones known here")
         })?;
     let connection: Connection<Nanonets> = Connection::open(out.clone(), global, None)?;
     let agent = match &args.agent {

@@ -35,7 +35,7 @@ pub(super) async fn open<P: Calls>(
         let read = connection
             .call(Read::<P>::new(task, ReadKind::Questions))
             .await;
-        return match read.map_err(|problem| problem.task(Some(task.clone())))? {
+        return match read.map_err(|cli_error| cli_error.task(Some(task.clone())))? {
             PollResult::Asking(questions) => Ok(questions.into_iter().next()),
             PollResult::Unclear => {
                 let what = "what was said last cannot be read: it cannot be told what is asked";
@@ -52,7 +52,7 @@ pub(super) async fn open<P: Calls>(
     let mut running = connection
         .unless_interrupted(run.start())
         .await?
-        .map_err(|error| connection.problem(&error))?;
+        .map_err(|error| connection.cli_error(&error))?;
     let read = async {
         while let Some(event) = running.next().await? {
             match event.event {
@@ -68,7 +68,7 @@ pub(super) async fn open<P: Calls>(
         .unless_interrupted(tokio::time::timeout(patience, read))
         .await?
     {
-        Ok(found) => found.map_err(|error| connection.problem(&error)),
+        Ok(found) => found.map_err(|error| connection.cli_error(&error)),
         Err(_) => Ok(None),
     }
 }
@@ -200,7 +200,7 @@ pub(super) async fn keep_shown<P: Calls>(
         let running = run
             .start()
             .await
-            .map_err(|error| connection.problem(&error))?;
+            .map_err(|error| connection.cli_error(&error))?;
         // What cannot be kept was told.
         let _ = store.record(&running.snapshot());
     }

@@ -52,7 +52,7 @@ pub(super) async fn result(
             false => P::answer(&connection, &task, &to).await,
         }
     });
-    done.map_err(|problem| problem.task(Some(task)))
+    done.map_err(|error| error.task(Some(task)))
 }
 
 async fn feed<P: ReadsResult>(

@@ -29,8 +29,8 @@ pub(super) async fn resume_run(
     connection
         .call(Resume(task.id().to_string()))
         .await
-        .map_err(|problem| {
-            problem
+        .map_err(|error| {
+            error
                 .next(
                     "see",
                     connection.command(&format!("status {}", task.quoted())),

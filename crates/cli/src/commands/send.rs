@@ -128,7 +128,7 @@ async fn takes_message(
 ) -> Result<(), Box<CliError>> {
     let state = Nanonets::state(connection, task)
         .await
-        .map_err(|problem| problem.why("Nothing was sent."))?;
+        .map_err(|error| error.why("Nothing was sent."))?;
     if Nanonets::is_over(&state.status) {
         let status = state.status.as_str();
         if goes_on {
@@ -152,13 +152,13 @@ async fn takes_message(
     }
     let open = question::open(connection, task)
         .await
-        .map_err(|problem| problem.why("Nothing was sent."))?;
+        .map_err(|error| error.why("Nothing was sent."))?;
     let Some(open) = open else { return Ok(()) };
     let what = "the agent waits for the answer to a question, and a message would be taken for it";
-    let problem = CliError::new(Exit::Pending, Code::Waiting, what).headed("waiting");
+    let error = CliError::new(Exit::Pending, Code::Waiting, what).headed("waiting");
     let age = age(&connection.clock, &open, state.changed.as_ref());
-    let problem = exit_report::quoted(problem, &open, &age).why("Nothing was sent.");
-    Err(exit_report::answers(connection, problem, task, &open).task(Some(task.clone())))
+    let error = exit_report::quoted(error, &open, &age).why("Nothing was sent.");
+    Err(exit_report::answers(connection, error, task, &open).task(Some(task.clone())))
 }
 
 async fn confirm(
@@ -171,7 +171,7 @@ async fn confirm(
     let is_sent = is_earlier
         || sent(&mut followed)
             .await
-            .map_err(|problem| problem.task(Some(task.clone())))?;
+            .map_err(|error| error.task(Some(task.clone())))?;
     if !is_sent {
         return Err(over(connection, &mut followed, task).await);
     }
@@ -248,10 +248,10 @@ async fn over(
 ) -> Box<CliError> {
     let end = match followed.running.wait().await {
         Ok(end) => end,
-        Err(error) => return connection.problem(&error),
+        Err(error) => return connection.cli_error(&error),
     };
     match followed.answer(end).await {
-        Err(problem) => problem.task(Some(task.clone())),
+        Err(cli_error) => cli_error.task(Some(task.clone())),
         Ok(_) => CliError::new(
             Exit::Other,
             Code::Refused,

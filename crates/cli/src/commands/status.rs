@@ -102,8 +102,8 @@ async fn asked<P: Calls>(
     }
     match question::open(connection, task).await {
         Ok(asked) => asked,
-        Err(problem) => {
-            let why = problem.what();
+        Err(error) => {
+            let why = error.what();
             let what = format!("what it waits for cannot be read now: {why}");
             connection.out.say(&what);
             None

@@ -144,10 +144,10 @@ pub(super) async fn all<P: Calls>(
     }
     let ends = futures_util::future::join_all(tasks.iter().map(|task| async {
         let end = one(task).await;
-        if let Err(problem) = &end {
-            out.problem(problem);
+        if let Err(error) = &end {
+            out.error(error);
         }
-        end.unwrap_or_else(|problem| problem.exit())
+        end.unwrap_or_else(|error| error.exit())
     }))
     .await;
     // Each end was told by itself; the first that is not a success names the whole.

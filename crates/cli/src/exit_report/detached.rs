@@ -22,31 +22,31 @@ use crate::task_ref::TaskRef;
 pub(crate) fn unanswered<P: Platform>(
     connection: &Connection<P>,
     reporter: &Reporter,
-    problem: Box<CliError>,
+    error: Box<CliError>,
     task: &Option<TaskRef>,
     question: Option<&Question>,
 ) -> Box<CliError> {
-    let problem = match (question, task) {
+    let error = match (question, task) {
         (Some(question), Some(task)) => {
-            let problem = asked(problem.why("The question is still open:"), question)
+            let error = asked(error.why("The question is still open:"), question)
                 .showing(reporter.showing_of(question));
-            answers(connection, problem, task, question)
+            answers(connection, error, task, question)
         }
-        _ => problem,
+        _ => error,
     };
-    let problem = stays(connection, reporter, problem, task);
-    simulated(connection, problem.task(task.clone()))
+    let error = stays(connection, reporter, error, task);
+    simulated(connection, error.task(task.clone()))
 }
 
 /// stdout takes no more while a task is watched.
 pub(crate) fn unheard<P: Platform>(
     connection: &Connection<P>,
     reporter: &Reporter,
-    problem: Box<CliError>,
+    error: Box<CliError>,
     task: &Option<TaskRef>,
 ) -> Box<CliError> {
-    let problem = stays(connection, reporter, problem, task);
-    simulated(connection, problem.task(task.clone()))
+    let error = stays(connection, reporter, error, task);
+    simulated(connection, error.task(task.clone()))
 }
 
 /// Control handed back.
@@ -57,37 +57,37 @@ pub(crate) fn left<P: Platform>(
 ) -> Box<CliError> {
     let task = connection.task(&left.id);
     let known = Some(task.clone());
-    let problem = match &left.reason {
+    let error = match &left.reason {
         DetachReason::Question(question) => waiting(connection, reporter, &task, question),
         DetachReason::AnswerUnconfirmed(question) => {
-            let problem = CliError::new(
+            let error = CliError::new(
                 Exit::Unknown,
                 Code::OutcomeUnknown,
                 "the answer may or may not have arrived; it was not sent again",
             );
-            let problem = asked(problem, question).next(
+            let error = asked(error, question).next(
                 "see",
                 connection.command(&P::conversation(&task)),
                 "whether it is there",
             );
-            P::answers(&task, question).into_iter().take(1).fold(
-                problem,
-                |problem, (_, command, _)| {
-                    problem.next("again", connection.command(&command), "if it is not")
-                },
-            )
+            P::answers(&task, question)
+                .into_iter()
+                .take(1)
+                .fold(error, |error, (_, command, _)| {
+                    error.next("again", connection.command(&command), "if it is not")
+                })
         }
         DetachReason::Review(_) => {
             let what = "The task is waiting for a review in the platform's dashboard.";
-            let problem = CliError::new(Exit::Pending, Code::Waiting, what).plain();
-            stays(connection, reporter, problem, &known)
+            let error = CliError::new(Exit::Pending, Code::Waiting, what).plain();
+            stays(connection, reporter, error, &known)
         }
         _ => {
-            let problem = detach_error(connection, reporter, &known, Exit::Interrupted);
-            stays(connection, reporter, problem, &known)
+            let error = detach_error(connection, reporter, &known, Exit::Interrupted);
+            stays(connection, reporter, error, &known)
         }
     };
-    simulated(connection, problem.task(known))
+    simulated(connection, error.task(known))
 }
 
 /// The task waits for an answer that nobody here gives.
@@ -112,14 +112,14 @@ fn waiting<P: Platform>(
         _ if has_terminal() => "The agent is waiting for an answer.",
         _ => "The agent is waiting for an answer, and there is no terminal to ask on.",
     };
-    let problem = CliError::new(Exit::Pending, Code::Waiting, what).plain();
-    let problem = match failure.or(refusal) {
-        Some(why) => problem.why(why),
-        None => problem,
+    let error = CliError::new(Exit::Pending, Code::Waiting, what).plain();
+    let error = match failure.or(refusal) {
+        Some(why) => error.why(why),
+        None => error,
     };
-    let problem = asked(problem, question).showing(reporter.showing_of(question));
-    let problem = answers(connection, problem, task, question);
-    cancel(connection, problem, task)
+    let error = asked(error, question).showing(reporter.showing_of(question));
+    let error = answers(connection, error, task, question);
+    cancel(connection, error, task)
 }
 
 /// A signal while something said to the task is on its way.
@@ -130,11 +130,11 @@ pub(crate) fn undelivered<P: Platform>(
     kind: Undelivered,
 ) -> Box<CliError> {
     let what = format!("the {} may or may not have arrived", kind.as_str());
-    let problem = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
+    let error = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
         .why("Interrupted before the server had answered. It was not sent again.");
-    let problem = match over::<P>(reporter) {
-        Some(over) => problem.why(over),
-        None => problem,
+    let error = match over::<P>(reporter) {
+        Some(over) => error.why(over),
+        None => error,
     };
     let see = match kind {
         Undelivered::Message => P::conversation(task),
@@ -142,8 +142,8 @@ pub(crate) fn undelivered<P: Platform>(
         Undelivered::Answer if P::CAPABILITIES.answer == Safety::Once => P::conversation(task),
         Undelivered::Answer => format!("watch {}", task.quoted()),
     };
-    let problem = problem.next("see", connection.command(&see), "whether it is there");
-    simulated(connection, problem.task(Some(task.clone())))
+    let error = error.next("see", connection.command(&see), "whether it is there");
+    simulated(connection, error.task(Some(task.clone())))
 }
 
 /// Ctrl-C while a task is watched; what was said to it last is over and done with.
@@ -155,21 +155,21 @@ pub(crate) fn detached<P: Platform>(
     said: Option<(Undelivered, Answered)>,
     exit: Exit,
 ) -> Box<CliError> {
-    let problem = match said {
+    let error = match said {
         Some((kind, how)) => {
             detach_error(connection, reporter, task, exit).why(kind.write_result(how))
         }
         None => detach_error(connection, reporter, task, exit),
     };
-    let problem = match (question, task) {
+    let error = match (question, task) {
         (Some(question), Some(task)) => {
-            let problem = asked(problem, question).showing(reporter.showing_of(question));
-            answers(connection, problem, task, question)
+            let error = asked(error, question).showing(reporter.showing_of(question));
+            answers(connection, error, task, question)
         }
-        _ => problem,
+        _ => error,
     };
-    let problem = stays(connection, reporter, problem, task);
-    simulated(connection, problem.task(task.clone()))
+    let error = stays(connection, reporter, error, task);
+    simulated(connection, error.task(task.clone()))
 }
 
 /// The words for a task that was heard from last and does not end with this command.
@@ -209,9 +209,9 @@ pub(crate) fn detached_by_signal<P: Platform>(
     exit: Exit,
 ) -> Box<CliError> {
     let what = format!("Detached; {}.", in_brief(cancel));
-    let problem = CliError::new(exit, Code::Interrupted, what).plain();
-    let problem = with_detach_state(connection, start_kind, reporter, problem, task, cancel);
-    simulated(connection, problem.task(task.clone()))
+    let error = CliError::new(exit, Code::Interrupted, what).plain();
+    let error = with_detach_state(connection, start_kind, reporter, error, task, cancel);
+    simulated(connection, error.task(task.clone()))
 }
 
 /// What was done about a task that was to be stopped, in a few words.
@@ -228,23 +228,23 @@ pub(super) fn with_detach_state<P: Platform>(
     connection: &Connection<P>,
     start_kind: &StartKind,
     reporter: &Reporter,
-    problem: Box<CliError>,
+    error: Box<CliError>,
     task: &Option<TaskRef>,
     cancel: &CancelResult,
 ) -> Box<CliError> {
-    let problem = problem.cancel(Some(cancel));
+    let error = error.cancel(Some(cancel));
     let said = reporter.last_said(start_kind);
-    let problem = match said {
-        Some((kind, how)) if how != Answered::Applied => problem.why(kind.write_result(how)),
-        _ => problem,
+    let error = match said {
+        Some((kind, how)) if how != Answered::Applied => error.why(kind.write_result(how)),
+        _ => error,
     };
     let is_lost = said.is_some_and(|(_, how)| how == Answered::Unknown);
-    let problem = match (cancel, task) {
+    let error = match (cancel, task) {
         (CancelResult::Confirmed(_), Some(task)) => {
-            let problem = problem.why("The task was stopped, as asked.");
-            return hint(connection, problem, P::history(task));
+            let error = error.why("The task was stopped, as asked.");
+            return hint(connection, error, P::history(task));
         }
-        (CancelResult::Accepted, Some(task)) => problem
+        (CancelResult::Accepted, Some(task)) => error
             .why("The task was asked to stop, and was not seen to have.")
             .next(
                 "see",
@@ -254,13 +254,13 @@ pub(super) fn with_detach_state<P: Platform>(
         (CancelResult::Failed(failure), _) => {
             let why = one_line(&failure.to_string());
             let why = format!("The task was not stopped: {why}");
-            stays(connection, reporter, problem.why(why), task)
+            stays(connection, reporter, error.why(why), task)
         }
-        _ => stays(connection, reporter, problem, task),
+        _ => stays(connection, reporter, error, task),
     };
     match task {
         // Whether what was said is there decides what the task does now.
-        Some(task) if is_lost => problem
+        Some(task) if is_lost => error
             .next(
                 "see",
                 connection.command(&P::conversation(task)),
@@ -268,20 +268,20 @@ pub(super) fn with_detach_state<P: Platform>(
             )
             .named(Code::OutcomeUnknown)
             .ending(Exit::Unknown),
-        _ => problem,
+        _ => error,
     }
 }
 
 /// The commands that answer a question.
 pub(crate) fn answers<P: Platform>(
     connection: &Connection<P>,
-    problem: Box<CliError>,
+    error: Box<CliError>,
     task: &TaskRef,
     question: &Question,
 ) -> Box<CliError> {
     P::answers(task, question)
         .into_iter()
-        .fold(problem, |problem, it| hint(connection, problem, it))
+        .fold(error, |error, it| hint(connection, error, it))
 }
 
 fn has_terminal() -> bool {
@@ -291,11 +291,11 @@ fn has_terminal() -> bool {
 /// The command that stops the task, where there is one; without a terminal nobody is there to ask whether it is meant.
 fn cancel<P: Platform>(
     connection: &Connection<P>,
-    problem: Box<CliError>,
+    error: Box<CliError>,
     task: &TaskRef,
 ) -> Box<CliError> {
     if !P::CAPABILITIES.cancel {
-        return problem;
+        return error;
     }
     let yes = if std::io::stdin().is_terminal() {
         ""
@@ -303,7 +303,7 @@ fn cancel<P: Platform>(
         " --yes"
     };
     let command = connection.command(&format!("cancel {}{yes}", task.quoted()));
-    problem.next("cancel", command, "")
+    error.next("cancel", command, "")
 }
 
 /// That the task was heard to be over, by the last that was heard of it.
@@ -319,41 +319,41 @@ fn over<P: Platform>(reporter: &Reporter) -> Option<String> {
 fn stays<P: Platform>(
     connection: &Connection<P>,
     reporter: &Reporter,
-    problem: Box<CliError>,
+    error: Box<CliError>,
     task: &Option<TaskRef>,
 ) -> Box<CliError> {
-    let Some(task) = task else { return problem };
+    let Some(task) = task else { return error };
     // In this process the simulator's end is told instead.
     if connection.sim().is_some() {
-        return problem;
+        return error;
     }
     let watch = connection.command(&format!("watch {}", task.quoted()));
     if let Some(over) = over::<P>(reporter) {
-        return problem.why(over).next("reattach", watch, "");
+        return error.why(over).next("reattach", watch, "");
     }
     // The first line may have said it.
     let is_said = [KEEPS_RUNNING, STILL_RUNNING]
         .iter()
-        .any(|words| problem.what().ends_with(words));
-    let problem = match (reporter.seen(), reporter.trouble()) {
-        _ if is_said => problem,
-        (Some(_), None) => problem.why("The task keeps running."),
-        _ => problem.why("Nothing was done to the task."),
+        .any(|words| error.what().ends_with(words));
+    let error = match (reporter.seen(), reporter.trouble()) {
+        _ if is_said => error,
+        (Some(_), None) => error.why("The task keeps running."),
+        _ => error.why("Nothing was done to the task."),
     };
-    let problem = problem.next("reattach", watch, "");
-    cancel(connection, problem, task)
+    let error = error.next("reattach", watch, "");
+    cancel(connection, error, task)
 }
 
 /// What is different when the server was in this process: it is gone, and no command reaches its tasks.
 pub(super) fn simulated<P: Platform>(
     connection: &Connection<P>,
-    problem: Box<CliError>,
+    error: Box<CliError>,
 ) -> Box<CliError> {
     if connection.sim().is_none() {
-        return problem;
+        return error;
     }
-    let waits = problem.exit() == Exit::Pending;
-    let problem = problem
+    let waits = error.exit() == Exit::Pending;
+    let error = error
         .without_next()
         .why("The simulator ended with this command, and its task with it.")
         .next(
@@ -362,12 +362,12 @@ pub(super) fn simulated<P: Platform>(
             "a simulator that stays, for another shell",
         );
     if waits {
-        problem.next(
+        error.next(
             "or",
             format!("taskward {}", P::UNATTENDED),
             "answers within one command",
         )
     } else {
-        problem
+        error
     }
 }

@@ -27,7 +27,7 @@ pub(crate) use detached::{
     answers, detached, detached_by_signal, left, unanswered, undelivered, unheard,
 };
 
-/// The answer of a task that completed; every other end as the problem it is.
+/// The answer of a task that completed; every other end as the error it is.
 pub(crate) fn outcome<P: Platform>(
     connection: &Connection<P>,
     start_kind: &StartKind,
@@ -45,7 +45,7 @@ pub(crate) fn outcome<P: Platform>(
         code: Code::of_outcome(&outcome),
         task: task.clone(),
     };
-    let problem = match outcome {
+    let cli_error = match outcome {
         Outcome::Succeeded { output, .. } => return Ok(output),
         Outcome::ResultUnavailable { reason, .. } => end.unavailable(&reason),
         Outcome::Failed { failure, .. } => end.bad("the task failed", Some(&failure)),
@@ -86,7 +86,7 @@ pub(crate) fn outcome<P: Platform>(
             "the task ended in a way this version does not know",
         ),
     };
-    Err(simulated(connection, problem.task(task)))
+    Err(simulated(connection, cli_error.task(task)))
 }
 
 /// How the following of a task ended, for the words about it.
@@ -115,16 +115,16 @@ impl<P: Platform> End<'_, P> {
 
     /// A task that ended without an answer.
     fn bad(&self, what: &str, failure: Option<&TaskFailure>) -> Box<CliError> {
-        let problem = self
+        let error = self
             .error(Exit::TaskBad, what)
             .reason(failure.and_then(|failure| failure.reason.clone()));
-        let problem = match failure.and_then(|failure| failure.message.as_ref()) {
-            Some(message) => problem.why(message.clone()),
-            None => problem.why("The platform says no more about it."),
+        let error = match failure.and_then(|failure| failure.message.as_ref()) {
+            Some(message) => error.why(message.clone()),
+            None => error.why("The platform says no more about it."),
         };
         match &self.task {
-            Some(task) => hint(self.connection, problem, P::history(task)),
-            None => problem,
+            Some(task) => hint(self.connection, error, P::history(task)),
+            None => error,
         }
     }
 
@@ -160,10 +160,10 @@ impl<P: Platform> End<'_, P> {
         exists: bool,
         cancel: &CancelResult,
     ) -> Box<CliError> {
-        let problem = self.timed_out(limit, exists, cancel);
+        let error = self.timed_out(limit, exists, cancel);
         match exists {
-            true => self.late(problem, last, cancel),
-            false => self.unstarted(problem),
+            true => self.late(error, last, cancel),
+            false => self.unstarted(error),
         }
     }
 
@@ -230,37 +230,37 @@ impl<P: Platform> End<'_, P> {
     /// A deadline of a task that exists: what was read of it last, and how to go on.
     fn late(
         &self,
-        problem: Box<CliError>,
+        error: Box<CliError>,
         last: Option<Status>,
         cancel: &CancelResult,
     ) -> Box<CliError> {
         let (connection, reporter) = (self.connection, self.reporter);
         // Events tell a status before any read does.
         let last = reporter.seen().or(last);
-        let problem = match last_seen(connection, reporter, last.as_ref(), cancel) {
-            Some(seen) => problem.why(seen),
-            None => problem,
+        let error = match last_seen(connection, reporter, last.as_ref(), cancel) {
+            Some(seen) => error.why(seen),
+            None => error,
         };
         let stuck = last.zip(self.task.as_ref());
-        let problem = match stuck.and_then(|(status, task)| P::stuck(task, &status)) {
-            Some(way_out) => hint(connection, problem, way_out),
-            None => problem,
+        let error = match stuck.and_then(|(status, task)| P::stuck(task, &status)) {
+            Some(way_out) => hint(connection, error, way_out),
+            None => error,
         };
         with_detach_state(
             connection,
             self.start_kind,
             reporter,
-            problem,
+            error,
             &self.task,
             cancel,
         )
     }
 
     /// A deadline that passed before the task was started.
-    fn unstarted(&self, problem: Box<CliError>) -> Box<CliError> {
+    fn unstarted(&self, error: Box<CliError>) -> Box<CliError> {
         match self.reporter.trouble() {
-            Some(why) => problem.why(format!("Last: {}", one_line(&why))),
-            None => problem,
+            Some(why) => error.why(format!("Last: {}", one_line(&why))),
+            None => error,
         }
         .why("The task was not started.")
     }
@@ -322,17 +322,17 @@ pub(crate) fn unread<P: Platform>(
     why: &str,
 ) -> Box<CliError> {
     let what = format!("{what} could not be read; nothing was sent");
-    let problem = CliError::new(Exit::TryLater, Code::NotSent, what)
+    let error = CliError::new(Exit::TryLater, Code::NotSent, what)
         .why(format!("Last: {}", one_line(why)))
         .why("Trying again later is safe.");
-    let problem = match task {
+    let error = match task {
         Some(task) => {
             let status = format!("status {}", task.quoted());
-            problem.next("see", connection.command(&status), "")
+            error.next("see", connection.command(&status), "")
         }
-        None => problem,
+        None => error,
     };
-    problem.task(task.clone())
+    error.task(task.clone())
 }
 
 /// A signal, or a lost reply, while a start or a message is on its way.
@@ -347,7 +347,7 @@ pub(crate) fn unknown<P: Platform>(
         .as_ref()
         .filter(|_| connection.store.is_some())
         .map(|intent| connection.command(&format!("recover {intent}")));
-    let problem = |what: &str| {
+    let error = |what: &str| {
         CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
             .why(why.to_owned())
             // Nothing can recover what was not saved.
@@ -359,7 +359,7 @@ pub(crate) fn unknown<P: Platform>(
         "the task may have been started"
     };
     match start_kind {
-        StartKind::Message(task) => problem("the message may or may not have arrived")
+        StartKind::Message(task) => error("the message may or may not have arrived")
             .why("It was not sent again.")
             .next(
                 "see",
@@ -375,7 +375,7 @@ pub(crate) fn unknown<P: Platform>(
                 Some(recover) => (recover, "searches the server for it"),
                 None => (connection.command(&list), "whether it is there"),
             };
-            problem(may)
+            error(may)
                 .why("Nothing was sent again.")
                 .next("see", see, note)
                 .next(
@@ -385,26 +385,26 @@ pub(crate) fn unknown<P: Platform>(
                 )
         }
         StartKind::Keyed(start) => {
-            let problem = problem(may).why("The same command with the same key follows the task if it is there, and starts it if it is not.");
-            recoverable(problem, "see", recover).next("again", again(start), "never makes two")
+            let error = error(may).why("The same command with the same key follows the task if it is there, and starts it if it is not.");
+            recoverable(error, "see", recover).next("again", again(start), "never makes two")
         }
         StartKind::Again => {
-            let problem = problem(may).why("It was sent again under its key, which starts no second task; its outcome is still unknown.");
-            recoverable(problem, "later", recover)
+            let error = error(may).why("It was sent again under its key, which starts no second task; its outcome is still unknown.");
+            recoverable(error, "later", recover)
         }
-        StartKind::Watch => problem("it is not known whether the task exists"),
+        StartKind::Watch => error("it is not known whether the task exists"),
     }
 }
 
 /// With the command that recovers a start under a key, where the start is kept.
 fn recoverable(
-    problem: Box<CliError>,
+    error: Box<CliError>,
     label: &'static str,
     recover: Option<String>,
 ) -> Box<CliError> {
     match recover {
-        Some(recover) => problem.next(label, recover, "never makes two"),
-        None => problem,
+        Some(recover) => error.next(label, recover, "never makes two"),
+        None => error,
     }
 }
 
@@ -431,43 +431,43 @@ fn refused<P: Platform>(
             "the server rejected the start"
         }
     };
-    let problem = exchange(CliError::new(exit, code, what), &error)
+    let cli_error = exchange(CliError::new(exit, code, what), &error)
         .why(one_line(&error.to_string()))
         .attempts(attempts);
-    let problem = match start_kind {
-        StartKind::Message(task) => problem.task(Some(task.clone())),
+    let cli_error = match start_kind {
+        StartKind::Message(task) => cli_error.task(Some(task.clone())),
         StartKind::Agent { .. } | StartKind::Keyed(_) | StartKind::Again | StartKind::Watch => {
-            problem
+            cli_error
         }
     };
     match (status, start_kind) {
-        (401, _) => problem.why(format!("The key came from {}.", connection.key_source())),
+        (401, _) => cli_error.why(format!("The key came from {}.", connection.key_source())),
         (403 | 404, StartKind::Agent { agent, .. }) => {
-            problem.why(agents::unreachable(agent)).next(
+            cli_error.why(agents::unreachable(agent)).next(
                 "see",
                 connection.command("agents list"),
                 "the agents there are",
             )
         }
-        (409, StartKind::Keyed(start)) => conflict(problem, start, attempts > 1),
-        (409, StartKind::Message(task)) => problem.next(
+        (409, StartKind::Keyed(start)) => conflict(cli_error, start, attempts > 1),
+        (409, StartKind::Message(task)) => cli_error.next(
             "see",
             connection.command(&format!("status {}", task.quoted())),
             "",
         ),
-        _ => problem,
+        _ => cli_error,
     }
 }
 
 /// A key that the server refused: it does not say which of the two reasons it had.
-fn conflict(problem: Box<CliError>, start: &Keyed, repeated: bool) -> Box<CliError> {
+fn conflict(error: Box<CliError>, start: &Keyed, repeated: bool) -> Box<CliError> {
     // An earlier attempt of this very command may be what is still being worked on.
     let result = if start.minted || repeated {
         "An earlier attempt of this command may have started a task."
     } else {
         "This command started nothing."
     };
-    problem
+    error
         .why(format!(
             "The server refused the idempotency key {:?}: it was used with another job, or its first use is still being worked on. {result}",
             one_line(&start.key)
@@ -482,24 +482,24 @@ fn again(start: &Keyed) -> String {
 }
 
 /// With a question, its age, and what led to it.
-pub(crate) fn quoted(problem: Box<CliError>, question: &Question, age: &str) -> Box<CliError> {
-    asked(problem.why(question_head(question, age)), question)
+pub(crate) fn quoted(error: Box<CliError>, question: &Question, age: &str) -> Box<CliError> {
+    asked(error.why(question_head(question, age)), question)
 }
 
-fn asked(problem: Box<CliError>, question: &Question) -> Box<CliError> {
-    let problem = problem
+fn asked(error: Box<CliError>, question: &Question) -> Box<CliError> {
+    let error = error
         .question(&question.id)
         .waits_for(question_fields(question));
     asked_in_words(question)
         .into_iter()
-        .fold(problem, |problem, line| problem.why(line))
+        .fold(error, |error, line| error.why(line))
 }
 
 fn hint<P: Platform>(
     connection: &Connection<P>,
-    problem: Box<CliError>,
+    error: Box<CliError>,
     hint: Hint,
 ) -> Box<CliError> {
     let (label, command, note) = hint;
-    problem.next(label, connection.command(&command), note)
+    error.next(label, connection.command(&command), note)
 }

@@ -193,22 +193,21 @@ impl<P: Platform> Table<P> {
         let known = Some(task.clone());
         for (name, exit) in [("Ctrl-C", Exit::Interrupted), ("SIGTERM", Exit::Terminated)] {
             let reporter = self.at_work();
-            let problem =
+            let error =
                 exit_report::detached(&self.connection, &reporter, &known, None, None, exit);
-            self.row(format!("interrupted: {name}"), problem);
+            self.row(format!("interrupted: {name}"), error);
         }
         let open = question(QuestionKind::Text);
         let (work, exit) = (self.at_work(), Exit::Interrupted);
-        let problem =
-            exit_report::detached(&self.connection, &work, &known, Some(&open), None, exit);
-        self.row("interrupted: with an open question", problem);
-        let problem =
+        let error = exit_report::detached(&self.connection, &work, &known, Some(&open), None, exit);
+        self.row("interrupted: with an open question", error);
+        let error =
             exit_report::detached(&self.connection, &self.reporter(), &known, None, None, exit);
-        self.row("interrupted: before any status", problem);
+        self.row("interrupted: before any status", error);
         for how in [Answered::Applied, Answered::NotSent, Answered::Refused] {
             let said = Some((Undelivered::Message, how));
-            let problem = exit_report::detached(&self.connection, &work, &known, None, said, exit);
-            self.row(format!("interrupted: a message was {how:?}"), problem);
+            let error = exit_report::detached(&self.connection, &work, &known, None, said, exit);
+            self.row(format!("interrupted: a message was {how:?}"), error);
         }
         let gone = Some((
             Undelivered::Answer,
@@ -216,18 +215,18 @@ impl<P: Platform> Table<P> {
         ));
         let over = self.reporter();
         over.event(&Event::Status(Status::known(P::DONE)));
-        let problem = exit_report::detached(&self.connection, &over, &known, None, gone, exit);
+        let error = exit_report::detached(&self.connection, &over, &known, None, gone, exit);
         self.row(
             "interrupted: an answer was not needed any more, and the task is over",
-            problem,
+            error,
         );
         for kind in [Undelivered::Answer, Undelivered::Message] {
             let what = kind.as_str();
-            let problem = exit_report::undelivered(&self.connection, &work, &task, kind);
-            self.row(format!("interrupted: its {what} is on its way"), problem);
-            let problem = exit_report::undelivered(&self.connection, &over, &task, kind);
+            let error = exit_report::undelivered(&self.connection, &work, &task, kind);
+            self.row(format!("interrupted: its {what} is on its way"), error);
+            let error = exit_report::undelivered(&self.connection, &over, &task, kind);
             let name = format!("interrupted: its {what} is on its way, and the task is over");
-            self.row(name, problem);
+            self.row(name, error);
         }
         let start_kind = StartKind::Message(task.clone());
         for how in [
@@ -238,7 +237,7 @@ impl<P: Platform> Table<P> {
         ] {
             let name = how.code();
             let (watch, connection) = (StartKind::Watch, &self.connection);
-            let problem =
+            let error =
                 exit_report::detached_by_signal(connection, &watch, &work, &known, &how, exit);
             let lost = self.at_work();
             lost.event(&Event::Sent {
@@ -248,7 +247,7 @@ impl<P: Platform> Table<P> {
             });
             let after =
                 exit_report::detached_by_signal(connection, &start_kind, &lost, &known, &how, exit);
-            self.row(format!("interrupted, to be stopped: {name}"), problem);
+            self.row(format!("interrupted, to be stopped: {name}"), error);
             self.row(
                 format!("interrupted, to be stopped: {name}, its message lost"),
                 after,
@@ -256,8 +255,8 @@ impl<P: Platform> Table<P> {
         }
         let why = "interrupted before the server had answered";
         let intent = Some("7f3a".to_owned());
-        let problem = exit_report::unknown(&self.connection, &self.start_kind, intent, why, false);
-        self.row("interrupted: while a start is on its way", problem);
+        let error = exit_report::unknown(&self.connection, &self.start_kind, intent, why, false);
+        self.row("interrupted: while a start is on its way", error);
         let full = || {
             CliError::new(
                 Exit::Other,
@@ -275,9 +274,9 @@ impl<P: Platform> Table<P> {
             exit_report::unheard(&self.connection, &work, gone, &known),
         );
         let failed = Error::new(ErrorKind::Local, "the question was not answered: it broke");
-        let failed = self.connection.problem(&failed.with_task(TASK.into()));
-        let problem = exit_report::unanswered(&self.connection, &work, failed, &known, Some(&open));
-        self.row("answers: the command of --on-question broke", problem);
+        let failed = self.connection.cli_error(&failed.with_task(TASK.into()));
+        let error = exit_report::unanswered(&self.connection, &work, failed, &known, Some(&open));
+        self.row("answers: the command of --on-question broke", error);
         self.row("key: there is none", keys::no_key::<P>());
     }
 }

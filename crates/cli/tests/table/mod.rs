@@ -78,13 +78,13 @@ impl<P: Platform> Table<P> {
         reporter
     }
 
-    fn row(&mut self, name: impl Into<String>, problem: Box<CliError>) {
-        self.rows.push((name.into(), problem));
+    fn row(&mut self, name: impl Into<String>, error: Box<CliError>) {
+        self.rows.push((name.into(), error));
     }
 
     fn error(&mut self, name: &str, error: Error) {
-        let problem = self.connection.problem(&error);
-        self.row(format!("error {:?}: {name}", error.kind()), problem);
+        let cli_error = self.connection.cli_error(&error);
+        self.row(format!("error {:?}: {name}", error.kind()), cli_error);
     }
 
     fn outcome(&mut self, name: &str, outcome: Outcome<P::Output>) {
@@ -109,7 +109,7 @@ impl<P: Platform> Table<P> {
         let name = format!("outcome {}: {name}", outcome.code());
         match exit_report::outcome(&self.connection, start_kind, &reporter, outcome) {
             Ok(_) => panic!("{name} is a success"),
-            Err(problem) => self.row(name, problem),
+            Err(error) => self.row(name, error),
         }
     }
 
@@ -118,8 +118,8 @@ impl<P: Platform> Table<P> {
         let (policy, seed) = (Policy::default(), Seed([0; 32]));
         let task = Task::attach(P::default(), TASK.into(), None, policy, seed, now);
         let left = Detached::new(TASK.into(), why, task.snapshot());
-        let problem = exit_report::left(&self.connection, &self.reporter(), &left);
-        self.row(format!("left: {name}"), problem);
+        let error = exit_report::left(&self.connection, &self.reporter(), &left);
+        self.row(format!("left: {name}"), error);
     }
 
     fn errors(&mut self) {
@@ -273,9 +273,9 @@ impl<P: Platform> Table<P> {
         self.outcomes();
         self.handed_back();
         let mut all = String::new();
-        for (name, problem) in &self.rows {
-            let (text, json) = (problem.text(str::to_owned), json_line(&problem.json()));
-            check(name, &text, &problem.json());
+        for (name, error) in &self.rows {
+            let (text, json) = (error.text(str::to_owned), json_line(&error.json()));
+            check(name, &text, &error.json());
             // Who sits at a terminal is asked whether it is meant.
             let [text, json] = [text, json]
                 .map(|text| text.replace("cancel nanonets:t-1 --yes", "cancel nanonets:t-1"));

@@ -158,7 +158,7 @@ impl<P: Calls> Answering<'_, P> {
     async fn waits(&self, unconfirmed: Option<&Value>) -> Result<State, Box<CliError>> {
         let state = P::state(self.connection, &self.request.task)
             .await
-            .map_err(|problem| problem.why("Nothing was sent."))?;
+            .map_err(|error| error.why("Nothing was sent."))?;
         if P::waits(&state.status) {
             return Ok(state);
         }
@@ -270,9 +270,9 @@ impl<P: Calls> Answering<'_, P> {
             Ok(()) => followed.reporter.answering(&question.id, &answer),
             Err(AnswerError::WrongKind { why, .. }) => {
                 let what = format!("the answer does not fit what the task waits for: {why}");
-                let problem = CliError::input(what).why("Nothing was sent.");
-                let problem = exit_report::answers(self.connection, problem, task, &question);
-                return Err(problem.question(&question.id).task(Some(task.clone())));
+                let error = CliError::input(what).why("Nothing was sent.");
+                let error = exit_report::answers(self.connection, error, task, &question);
+                return Err(error.question(&question.id).task(Some(task.clone())));
             }
             Err(_) => return Err(self.moved(Some(&question), unconfirmed).await),
         }
@@ -354,9 +354,9 @@ impl<P: Calls> Answering<'_, P> {
             Answered::Refused => {
                 let what = "the server rejected the answer; the question is still open";
                 let exit = exit_report::exit_of_refusal(followed.running.refusal());
-                let problem = CliError::new(exit, Code::Refused, what);
-                let problem = problem.why(detail.unwrap_or_default());
-                exit_report::answers(self.connection, problem, &self.request.task, question)
+                let error = CliError::new(exit, Code::Refused, what);
+                let error = error.why(detail.unwrap_or_default());
+                exit_report::answers(self.connection, error, &self.request.task, question)
                     .question(&question.id)
                     .task(task)
             }
@@ -379,13 +379,13 @@ impl<P: Calls> Answering<'_, P> {
                     _ => {}
                 }
             }
-            followed.cut_short().await.map_err(|problem| {
+            followed.cut_short().await.map_err(|error| {
                 let trouble = followed.reporter.trouble();
-                match trouble.filter(|_| problem.exit() == Exit::Timeout) {
+                match trouble.filter(|_| error.exit() == Exit::Timeout) {
                     Some(why) => {
                         exit_report::unread(connection, &followed.reporter.task(), WAIT, &why)
                     }
-                    None => problem,
+                    None => error,
                 }
             })?;
             Ok(None)
@@ -521,9 +521,9 @@ impl<P: Calls> Answering<'_, P> {
             }
         };
         let command = command_line::naming(request.command.as_str(), &question.id, &[]);
-        let problem = CliError::new(Exit::Pending, Code::QuestionNotShown, what).headed("waiting");
-        let problem = exit_report::quoted(problem, question, age);
-        problem
+        let error = CliError::new(Exit::Pending, Code::QuestionNotShown, what).headed("waiting");
+        let error = exit_report::quoted(error, question, age);
+        error
             .why("Nothing was sent.")
             .next("answer", command, "")
             .task(Some(request.task.clone()))
@@ -532,8 +532,8 @@ impl<P: Calls> Answering<'_, P> {
     /// A rejection that nobody here can be asked about.
     fn unmeant(&self, question: &Question, age: &str) -> Box<CliError> {
         let what = "rejecting makes the task fail, and there is no terminal to ask on";
-        let problem = CliError::new(Exit::Usage, Code::Usage, what);
-        exit_report::quoted(problem, question, age)
+        let error = CliError::new(Exit::Usage, Code::Usage, what);
+        exit_report::quoted(error, question, age)
             .why("Nothing was sent.")
             .next(
                 "do it",

@@ -18,22 +18,22 @@ use crate::sanitise::one_line;
 use crate::shown::AnsweringCommand;
 
 impl<P: Calls> Answering<'_, P> {
-    fn about(&self, problem: Box<CliError>, question: Option<&QuestionId>) -> Box<CliError> {
-        let problem = match question.or(self.request.question.as_ref()) {
-            Some(question) => problem.question(question),
-            None => problem,
+    fn about(&self, error: Box<CliError>, question: Option<&QuestionId>) -> Box<CliError> {
+        let error = match question.or(self.request.question.as_ref()) {
+            Some(question) => error.question(question),
+            None => error,
         };
-        problem.task(Some(self.request.task.clone()))
+        error.task(Some(self.request.task.clone()))
     }
 
-    fn see(&self, problem: Box<CliError>) -> Box<CliError> {
+    fn see(&self, error: Box<CliError>) -> Box<CliError> {
         let watch = format!("watch {}", self.request.task.quoted());
-        problem.next("see", self.connection.command(&watch), "")
+        error.next("see", self.connection.command(&watch), "")
     }
 
     /// The question has another answer; `said` is which, where it was given here.
     pub(super) fn answered(&self, question: &QuestionId, said: Option<&Value>) -> Box<CliError> {
-        let problem = match said {
+        let error = match said {
             Some(said) => {
                 let what = "this question was already answered from here, with another answer";
                 let said = one_line(&form::in_words(said));
@@ -46,14 +46,14 @@ impl<P: Calls> Answering<'_, P> {
                 "this question was answered elsewhere",
             ),
         };
-        self.about(self.see(problem.why("Nothing was sent.")), Some(question))
+        self.about(self.see(error.why("Nothing was sent.")), Some(question))
     }
 
     /// An answer was given here before, and it is unknown whether it arrived.
     pub(super) fn unconfirmed(&self, question: &QuestionId, said: &Value) -> Box<CliError> {
         let what = "an earlier answer to this question may or may not have arrived";
         let said = one_line(&form::in_words(said));
-        let problem = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
+        let error = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
             .why(format!("It was: {said}"))
             .why("Nothing was sent now.")
             .next(
@@ -62,34 +62,32 @@ impl<P: Calls> Answering<'_, P> {
                     .command(&P::conversation(&self.request.task)),
                 "whether it is there",
             );
-        let problem = match self.request.command {
-            AnsweringCommand::Reply => problem.next(
+        let error = match self.request.command {
+            AnsweringCommand::Reply => error.next(
                 "or",
                 command_line::naming("reply", question, &["--force-new"]),
                 "sends this anyway",
             ),
             // The same under the same key counts once, and is not held back.
-            AnsweringCommand::Approve | AnsweringCommand::Reject | AnsweringCommand::Input => {
-                problem
-            }
+            AnsweringCommand::Approve | AnsweringCommand::Reject | AnsweringCommand::Input => error,
         };
-        self.about(problem, Some(question))
+        self.about(error, Some(question))
     }
 
     /// The reply to the answer was lost.
     pub(super) fn lost(&self, question: &QuestionId, detail: Option<String>) -> Box<CliError> {
         let what = "the answer may or may not have arrived";
-        let problem = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what);
-        let problem = problem.why("It was not sent again.");
-        let problem = match detail {
-            Some(detail) => problem.why(detail),
-            None => problem,
+        let error = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what);
+        let error = error.why("It was not sent again.");
+        let error = match detail {
+            Some(detail) => error.why(detail),
+            None => error,
         };
         let see = self
             .connection
             .command(&P::conversation(&self.request.task));
-        let problem = problem.next("see", see, "whether it is there");
-        self.about(problem, Some(question))
+        let error = error.next("see", see, "whether it is there");
+        self.about(error, Some(question))
     }
 
     /// That the question which was named is none of this task, when that can be told.
@@ -108,18 +106,18 @@ impl<P: Calls> Answering<'_, P> {
             }
         }
         let what = format!("this is no question of {task}: the agent never asked it");
-        let problem = CliError::input(what).why("Nothing was sent.");
-        Some(self.about(self.see(problem), Some(named)))
+        let error = CliError::input(what).why("Nothing was sent.");
+        Some(self.about(self.see(error), Some(named)))
     }
 
     /// With what may be the matter with a question that was named and is not known here.
-    fn unseen(&self, problem: Box<CliError>) -> Box<CliError> {
+    fn unseen(&self, error: Box<CliError>) -> Box<CliError> {
         let named = self.request.question.as_ref();
         match named.is_some_and(|named| !self.record.mentions(named)) {
-            true => problem.why(
+            true => error.why(
                 "Nothing is known of it here: the agent may have changed it since, or it is one of another task.",
             ),
-            false => problem,
+            false => error,
         }
     }
 
@@ -135,7 +133,7 @@ impl<P: Calls> Answering<'_, P> {
                 self.connection.out.still();
                 match P::state(self.connection, &self.request.task).await {
                     Ok(state) => self.not_asked(state.status.as_str(), None, unconfirmed),
-                    Err(problem) => problem.why("The answer was not taken."),
+                    Err(error) => error.why("The answer was not taken."),
                 }
             }
         }
@@ -149,11 +147,11 @@ impl<P: Calls> Answering<'_, P> {
         unconfirmed: Option<&Value>,
     ) -> Box<CliError> {
         self.connection.out.still();
-        let problem = match P::state(self.connection, &self.request.task).await {
+        let error = match P::state(self.connection, &self.request.task).await {
             Ok(state) => self.not_asked(state.status.as_str(), detail, unconfirmed),
-            Err(problem) => problem.why("The answer was not taken."),
+            Err(error) => error.why("The answer was not taken."),
         };
-        problem.question(question)
+        error.question(question)
     }
 
     /// The task asks something else than the question that was named.
@@ -168,13 +166,13 @@ impl<P: Calls> Answering<'_, P> {
             return self.unconfirmed(named, said);
         }
         let what = "this question is not open: it was answered elsewhere, or the agent moved on";
-        let problem = CliError::new(Exit::Other, Code::AnsweredElsewhere, what);
-        let problem = self
-            .unseen(problem)
+        let error = CliError::new(Exit::Other, Code::AnsweredElsewhere, what);
+        let error = self
+            .unseen(error)
             .why("Nothing was sent. The task waits for the answer to another question:");
-        let problem = exit_report::quoted(problem, open, &self.age(open, state));
-        let problem = exit_report::answers(self.connection, problem, &self.request.task, open);
-        self.about(problem, Some(named))
+        let error = exit_report::quoted(error, open, &self.age(open, state));
+        let error = exit_report::answers(self.connection, error, &self.request.task, open);
+        self.about(error, Some(named))
     }
 
     /// The task does not wait for an answer.
@@ -200,21 +198,21 @@ impl<P: Calls> Answering<'_, P> {
                 format!("the task does not wait for an answer: it is {status}"),
             ),
         };
-        let problem = self.unseen(CliError::new(Exit::Other, code, what));
-        let problem = problem.reason(P::NOT_WAITING.map(str::to_owned));
-        let problem = match detail {
-            Some(detail) => problem.why(detail),
-            None => problem,
+        let error = self.unseen(CliError::new(Exit::Other, code, what));
+        let error = error.reason(P::NOT_WAITING.map(str::to_owned));
+        let error = match detail {
+            Some(detail) => error.why(detail),
+            None => error,
         };
-        let problem = match status.as_str() {
-            "queued" | "running" | "pending" => problem
+        let error = match status.as_str() {
+            "queued" | "running" | "pending" => error
                 .why("It was answered already, or has yet to ask. Nothing was sent for a question that nobody has seen."),
-            "stalled" => problem.why("It lost its worker before it could ask."),
+            "stalled" => error.why("It lost its worker before it could ask."),
             "awaiting_input" | "waiting_for_input" => {
-                problem.why("It waits for something else now: read the question before you answer.")
+                error.why("It waits for something else now: read the question before you answer.")
             }
-            _ => problem.why("It was answered already, or not in time. Nothing was sent."),
+            _ => error.why("It was answered already, or not in time. Nothing was sent."),
         };
-        self.about(self.see(problem), None)
+        self.about(self.see(error), None)
     }
 }

@@ -81,7 +81,7 @@ pub(super) async fn recover(
 /// Several starts: whoever asks says which.
 fn several(open: &[Entry], global: &Global) -> Box<CliError> {
     let what = format!("the outcome of {} starts is unknown", open.len());
-    let problem = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
+    let error = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
         .why("They are recovered one by one. Nothing was sent.");
     // As the connection would write it: they may be of several providers.
     let flag = match &global.key_file {
@@ -89,9 +89,9 @@ fn several(open: &[Entry], global: &Global) -> Box<CliError> {
         None if global.key_stdin => KeySource::Stdin.flag(),
         None => String::new(),
     };
-    open.iter().take(3).fold(problem, |problem, entry| {
+    open.iter().take(3).fold(error, |error, entry| {
         let command = format!("taskward recover {}{flag}", entry.id);
-        problem.next("recover", command, "")
+        error.next("recover", command, "")
     })
 }
 
@@ -123,20 +123,17 @@ fn unreadable(store: &TaskStore) -> Result<(), Box<CliError>> {
             format!("the outcome of {some} starts is unknown: their journal entries cannot be read")
         }
     };
-    let problem = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
+    let error = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
         .why("Every other task started from this machine is accounted for. Nothing was sent.")
         .intent(match starts.as_slice() {
             [(id, _)] => Some(id.to_string()),
             _ => None,
         });
-    let told = starts
-        .iter()
-        .take(3)
-        .fold(problem, |problem, (id, damage)| {
-            let forget = store::forget(id);
-            let problem = problem.why(format!("{damage}."));
-            problem.next("forget", forget, store::NO_LONGER_OPEN)
-        });
+    let told = starts.iter().take(3).fold(error, |error, (id, damage)| {
+        let forget = store::forget(id);
+        let error = error.why(format!("{damage}."));
+        error.next("forget", forget, store::NO_LONGER_OPEN)
+    });
     Err(told)
 }
 
@@ -222,12 +219,12 @@ impl Plan {
     /// Claims the start, so that no other process recovers it meanwhile.
     fn claim<P: Calls>(&self, connection: &Connection<P>) -> Result<Claim, Box<CliError>> {
         let id = &self.entry.id;
-        self.store.claim(id).map_err(|problem| {
-            if !problem.is(Code::Claimed) {
-                return problem;
+        self.store.claim(id).map_err(|error| {
+            if !error.is(Code::Claimed) {
+                return error;
             }
             let again = connection.command(&format!("recover {id}"));
-            problem
+            error
                 .without_next()
                 .next("later", again, "once that one has ended")
         })
@@ -245,7 +242,7 @@ impl Plan {
                 .client
                 .recover_except(self.entry.snapshot.clone(), others);
             let found = connection.unless_interrupted(found).await?;
-            match found.map_err(|error| connection.problem(&error).intent(intent()))? {
+            match found.map_err(|error| connection.cli_error(&error).intent(intent()))? {
                 Recovery::Follow(run) => return Ok(Searched::Follow(Box::new(run))),
                 Recovery::Found(found) => {
                     if let Some(search) = SearchReport::of(found, &self.store, &self.entry)? {
@@ -254,8 +251,8 @@ impl Plan {
                 }
                 _ => {
                     let what = "this version does not know how to recover it";
-                    let problem = CliError::new(Exit::Other, Code::Internal, what);
-                    return Err(problem.intent(intent()));
+                    let cli_error = CliError::new(Exit::Other, Code::Internal, what);
+                    return Err(cli_error.intent(intent()));
                 }
             }
         }
@@ -310,7 +307,7 @@ impl Plan {
         drop(claim);
         if self.args.watch {
             let run = connection.client.recover(adopted).await;
-            let Recovery::Follow(run) = run.map_err(|error| connection.problem(&error))? else {
+            let Recovery::Follow(run) = run.map_err(|error| connection.cli_error(&error))? else {
                 let what = "this version does not know how to follow it";
                 return Err(CliError::new(Exit::Other, Code::Internal, what).task(Some(task)));
             };
@@ -348,20 +345,16 @@ impl Plan {
 
     /// What is said when it is still not known which task it is, if any.
     fn unresolved(&self, search: &SearchReport, what: String) -> Box<CliError> {
-        let problem = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what);
+        let error = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what);
         let extent = search.extent().into_iter();
         extent
-            .fold(problem, |problem, line| problem.why(line))
+            .fold(error, |error, line| error.why(line))
             .intent(Some(self.entry.id.to_string()))
     }
 
-    fn forget<P: Calls>(
-        &self,
-        connection: &Connection<P>,
-        problem: Box<CliError>,
-    ) -> Box<CliError> {
+    fn forget<P: Calls>(&self, connection: &Connection<P>, error: Box<CliError>) -> Box<CliError> {
         let forget = connection.command(&format!("recover {} --forget", self.entry.id));
-        problem.next("forget", forget, "once its outcome is known")
+        error.next("forget", forget, "once its outcome is known")
     }
 
     /// Nothing was found.
@@ -370,18 +363,18 @@ impl Plan {
             connection.out.line(search.line());
         }
         let again = connection.command(&format!("recover {}", self.entry.id));
-        let problem = if search.is_whole() {
+        let error = if search.is_whole() {
             let what = "no task of this start was found: it was probably never made";
             self.unresolved(search, what.to_owned())
                 .why("A start that is still under way may yet create one. To start it again, run its command with --force-new.")
                 .next("again", again, "searches once more")
         } else {
             let what = "no task of this start was found, but it may be one that was not searched";
-            let problem = self.unresolved(search, what.to_owned());
-            self.list(connection, search, problem)
+            let error = self.unresolved(search, what.to_owned());
+            self.list(connection, search, error)
                 .next("again", again, "searches once more")
         };
-        self.forget(connection, problem)
+        self.forget(connection, error)
     }
 
     /// The list of what was not searched.
@@ -389,18 +382,18 @@ impl Plan {
         &self,
         connection: &Connection<P>,
         search: &SearchReport,
-        problem: Box<CliError>,
+        error: Box<CliError>,
     ) -> Box<CliError> {
         let criteria = self.entry.snapshot.match_criteria();
         let Some(agent) = criteria.and_then(|criteria| criteria.agent.as_deref()) else {
-            return problem;
+            return error;
         };
         let (agent, since) = (quote(agent), search.since());
         let list = format!(
             "ls --agent {agent} --since {since} --limit {}",
             search.seen().max(1)
         );
-        problem.next("see", connection.command(&list), "")
+        error.next("see", connection.command(&list), "")
     }
 
     /// Several may be it, or it is not sure that it is this one: a human decides.
@@ -424,16 +417,16 @@ impl Plan {
             let head = ["task", "status", "created", "said", "title"];
             out.print(&table::render(&head, &rows, out.is_for_people()))?;
         }
-        let mut problem = self.unresolved(search, search.how_many());
+        let mut error = self.unresolved(search, search.how_many());
         if more > 0 {
-            problem = problem.why(format!("{more} more are not shown; --json has them all."));
+            error = error.why(format!("{more} more are not shown; --json has them all."));
         }
         let first = name(&search.candidates()[0]);
         let adopt = format!("recover {} --adopt={}", self.entry.id, first.quoted());
-        let problem = problem
+        let error = error
             .why("Look at what was said in each of them, and adopt the one that it is.")
             .next("see", connection.command(&P::conversation(&first)), "")
             .next("adopt", connection.command(&adopt), "if it is that one");
-        Ok(self.forget(connection, problem))
+        Ok(self.forget(connection, error))
     }
 }

@@ -55,6 +55,6 @@ pub(super) fn find(out: &Arc<Out>, global: &Global, task: &TaskArg) -> Result<Ke
     };
     match entry.snapshot.start_again() {
         Ok(_) => Ok(Kept { entry, task }),
-        Err(error) => Err(again::problem(&error).task(Some(task))),
+        Err(error) => Err(again::cli_error(&error).task(Some(task))),
     }
 }

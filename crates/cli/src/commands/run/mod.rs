@@ -216,9 +216,7 @@ pub(super) async fn name<P: Calls>(
     } else {
         out.print(&format!("{task}\n"))
     };
-    told.map_err(|problem| {
-        exit_report::unheard(connection, &followed.reporter, problem, &Some(task))
-    })?;
+    told.map_err(|error| exit_report::unheard(connection, &followed.reporter, error, &Some(task)))?;
     Ok(Exit::Ok)
 }
 
@@ -256,18 +254,18 @@ fn once<P: Calls>(
     if is_attended(global)? && confirm::sure(&connection.out, &question) {
         return Ok(());
     }
-    let problem = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what);
-    let problem = match why {
-        Some(why) => problem
+    let error = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what);
+    let error = match why {
+        Some(why) => error
             .why(why)
             .next("forget", store::forget(&intent), store::NO_LONGER_OPEN),
-        None => problem.next(
+        None => error.next(
             "see",
             connection.command(&format!("recover {intent}")),
             "finds out",
         ),
     };
-    Err(problem
+    Err(error
         .why("Nothing was sent now.")
         .next(
             "or",

@@ -113,7 +113,7 @@ impl Platform for AgentHarness {
 impl Calls for AgentHarness {
     async fn state(connection: &Connection<Self>, task: &TaskRef) -> Result<State, Box<CliError>> {
         let found = connection.call(GetRun::new(task.id().as_str())).await;
-        let found = found.map_err(|problem| problem.task(Some(task.clone())))?;
+        let found = found.map_err(|error| error.task(Some(task.clone())))?;
         let changed = found.extra.get("updated_at").and_then(Value::as_str);
         Ok(State {
             status: Status::unknown(found.status.as_str()),

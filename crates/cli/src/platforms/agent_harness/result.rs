@@ -96,16 +96,16 @@ async fn deliver(
         });
         match read.await {
             Ok(unreadable) => connection.out.passed_over(unreadable),
-            Err(problem) => {
-                let signal = matches!(problem.exit(), Exit::Interrupted | Exit::Terminated);
+            Err(error) => {
+                let signal = matches!(error.exit(), Exit::Interrupted | Exit::Terminated);
                 // Words that were asked for stand in the events alone; else the run's own read is the result.
                 if signal || to.wants_words() {
-                    return Err(problem);
+                    return Err(error);
                 }
                 said = Transcript::default();
                 connection.out.say(&format!(
                     "the events could not be read, and so the text: {}",
-                    one_line(problem.what())
+                    one_line(error.what())
                 ));
             }
         }

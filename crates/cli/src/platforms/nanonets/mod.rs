@@ -91,7 +91,7 @@ impl Calls for Nanonets {
         let found = connection
             .call(GetTaskStatus::new(task.id().as_str()))
             .await;
-        let found = found.map_err(|problem| problem.task(Some(task.clone())))?;
+        let found = found.map_err(|error| error.task(Some(task.clone())))?;
         Ok(State {
             status: Status::unknown(found.status.as_str()),
             changed: found.updated_at,

@@ -40,13 +40,13 @@ impl ReadsResult for Nanonets {
         };
         match status.as_str() {
             "failed" => {
-                let problem = bad("the task failed", Code::TaskFailed);
+                let error = bad("the task failed", Code::TaskFailed);
                 return Err(match connection.call(read(ReadKind::Steps)).await {
                     Ok(PollResult::Failed(TaskFailure {
                         message: Some(message),
                         ..
-                    })) => problem.why(message),
-                    _ => problem,
+                    })) => error.why(message),
+                    _ => error,
                 });
             }
             // What was said last is not why it was stopped.
