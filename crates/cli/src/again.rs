@@ -9,13 +9,13 @@ use crate::command_line;
 use crate::error::CliError;
 
 /// The end that an error of the client means, when it is of a start that was to be made again.
-pub(crate) fn refusal(error: &Error) -> Option<Box<CliError>> {
+pub(crate) fn refusal(error: &Error) -> Option<CliError> {
     let source = error.source()?;
     source.downcast_ref::<StartAgainError>().map(cli_error)
 }
 
 /// That the same cannot be started again, and what can be done instead.
-pub(crate) fn cli_error(error: &StartAgainError) -> Box<CliError> {
+pub(crate) fn cli_error(error: &StartAgainError) -> CliError {
     let cli_error = CliError::input(error.to_string());
     let cli_error = match error {
         StartAgainError::FileChanged(_) => {

@@ -8,7 +8,7 @@ use taskward::nanonets::types::{AgentListItem, AgentStatus};
 
 use crate::codes::Code;
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::pages::{self, Extent, PAGE};
 use crate::sanitise::one_line;
@@ -51,7 +51,7 @@ pub(crate) fn unreachable(agent: &str) -> String {
 async fn all(
     connection: &Connection<Nanonets>,
     name: Option<&str>,
-) -> Result<(Vec<AgentListItem>, usize), Box<CliError>> {
+) -> CliResult<(Vec<AgentListItem>, usize)> {
     let operation = ListAgents {
         limit: Some(PAGE),
         name: name.map(str::to_owned),
@@ -80,7 +80,7 @@ pub(crate) async fn resolve(
     connection: &Connection<Nanonets>,
     wanted: &str,
     purpose: For,
-) -> Result<String, Box<CliError>> {
+) -> CliResult<String> {
     if wanted.trim().is_empty() {
         return Err(CliError::input("the agent's name is empty"));
     }
@@ -151,7 +151,7 @@ fn several(
     wanted: &str,
     agents: &[&AgentListItem],
     purpose: For,
-) -> Box<CliError> {
+) -> CliError {
     let what = format!("{} agents are named {wanted:?}", agents.len());
     let why = format!("Name the one by its id. {}", purpose.undone());
     let why = why.trim_end();
@@ -167,7 +167,7 @@ fn several(
         })
 }
 
-fn not_runnable(wanted: &str, agents: &[&AgentListItem]) -> Box<CliError> {
+fn not_runnable(wanted: &str, agents: &[&AgentListItem]) -> CliError {
     let states: Vec<String> = agents
         .iter()
         .map(|agent| match (&agent.status, agent.is_active) {
@@ -184,10 +184,10 @@ fn not_runnable(wanted: &str, agents: &[&AgentListItem]) -> Box<CliError> {
 }
 
 /// One of the entries that cannot be read may be the agent that is searched for.
-fn maybe_unreadable(wanted: &str, purpose: For) -> Box<CliError> {
+fn maybe_unreadable(wanted: &str, purpose: For) -> CliError {
     let what = format!("it is not known whether an agent is named {wanted:?}");
     let why = "The list of agents has entries that could not be read.";
-    let error = CliError::new(Exit::Other, Code::Decode, what).why(why);
+    let error = CliError::new(Code::Decode, what).why(why);
     match purpose.undone() {
         "" => error.why("Name the agent by its id."),
         undone => error.why(undone).why("Name the agent by its id."),
@@ -199,7 +199,7 @@ fn none(
     wanted: &str,
     all: &[AgentListItem],
     purpose: For,
-) -> Box<CliError> {
+) -> CliError {
     let mut names: Vec<&str> = all
         .iter()
         .filter(|agent| {

@@ -4,7 +4,7 @@ use taskward::event::Status;
 use taskward::wire::DateTime;
 
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::CliResult;
 use crate::platform::{Hint, Platform};
 use crate::task_ref::TaskRef;
 
@@ -19,13 +19,10 @@ pub(crate) struct State {
 /// A platform whose server can be asked.
 pub(crate) trait Calls: Platform {
     /// Reads the status of a task once.
-    async fn state(connection: &Connection<Self>, task: &TaskRef) -> Result<State, Box<CliError>>;
+    async fn state(connection: &Connection<Self>, task: &TaskRef) -> CliResult<State>;
 
     /// Reads the tasks that wait for an answer, the newest ones, where they are listed.
-    async fn waiting(
-        _session: &Connection<Self>,
-        _limit: u16,
-    ) -> Result<Vec<TaskRef>, Box<CliError>> {
+    async fn waiting(_session: &Connection<Self>, _limit: u16) -> CliResult<Vec<TaskRef>> {
         Ok(Vec::new())
     }
 

@@ -5,13 +5,12 @@ use std::io::{self, BufRead as _};
 use crate::answers::{drop_typed, is_attended};
 use crate::args::Global;
 use crate::codes::Code;
-use crate::error::CliError;
-use crate::exit::Exit;
+use crate::error::{CliError, CliResult};
 use crate::out::Out;
 use crate::task_ref::quote;
 
 /// Refuses where nobody can be asked. `danger` says what is asked about.
-pub(crate) fn attended(global: &Global, danger: &str) -> Result<(), Box<CliError>> {
+pub(crate) fn attended(global: &Global, danger: &str) -> CliResult<()> {
     if is_attended(global)? {
         return Ok(());
     }
@@ -21,7 +20,7 @@ pub(crate) fn attended(global: &Global, danger: &str) -> Result<(), Box<CliError
     let words: Vec<String> = std::iter::once("taskward".to_owned())
         .chain(given)
         .collect();
-    Err(CliError::new(Exit::Usage, Code::Usage, what)
+    Err(CliError::new(Code::Usage, what)
         .why("Nothing was sent.")
         .next("do it", format!("{} --yes", words.join(" ")), ""))
 }
@@ -46,6 +45,6 @@ pub(crate) fn typed(out: &Out, prompt: &str) -> Option<String> {
 }
 
 /// The end of a command whose question was not answered with yes.
-pub(crate) fn declined(what: &str) -> Box<CliError> {
-    CliError::new(Exit::Usage, Code::Declined, what).headed("kept")
+pub(crate) fn declined(what: &str) -> CliError {
+    CliError::new(Code::Declined, what).headed("kept")
 }

@@ -14,8 +14,7 @@ use crate::answers::form;
 use crate::args::Global;
 use crate::clock::ProgramClock;
 use crate::codes::Code;
-use crate::error::CliError;
-use crate::exit::Exit;
+use crate::error::{CliError, CliResult};
 use crate::failure_text::retrying;
 use crate::keys::{self, KeySource};
 use crate::out::Out;
@@ -53,11 +52,7 @@ pub(crate) struct Connection<P: Platform> {
 
 impl<P: Platform> Connection<P> {
     /// A connection with the account of options and environment.
-    pub(crate) fn open(
-        out: Arc<Out>,
-        global: &Global,
-        speed: Option<u32>,
-    ) -> Result<Self, Box<CliError>> {
+    pub(crate) fn open(out: Arc<Out>, global: &Global, speed: Option<u32>) -> CliResult<Self> {
         Self::journaled(out, global, speed, None)
     }
 
@@ -67,7 +62,7 @@ impl<P: Platform> Connection<P> {
         global: &Global,
         speed: Option<u32>,
         store: Option<TaskStore>,
-    ) -> Result<Self, Box<CliError>> {
+    ) -> CliResult<Self> {
         let account = keys::api_access::<P>(global)?;
         out.redact(account.redactor);
         let prefix = P::DEFAULTS.api_prefix;
@@ -116,18 +111,12 @@ impl<P: Platform> Connection<P> {
     }
 
     /// A connection with a simulator of its own.
-    pub(crate) fn simulated(out: Arc<Out>, speed: Option<u32>) -> Result<Self, Box<CliError>> {
+    pub(crate) fn simulated(out: Arc<Out>, speed: Option<u32>) -> CliResult<Self> {
         let speed = speed.unwrap_or(SIM_SPEED);
         let sim = Sim::builder()
             .speed(f64::from(speed))
             .spawn()
-            .map_err(|e| {
-                CliError::new(
-                    Exit::Other,
-                    Code::Local,
-                    format!("cannot start the simulator: {e}"),
-                )
-            })?;
+            .map_err(|e| CliError::new(Code::Local, format!("cannot start the simulator: {e}")))?;
         let (base_url, key) = P::simulated(&sim);
         Self::build(
             out,
@@ -142,7 +131,7 @@ impl<P: Platform> Connection<P> {
 
     /// A connection with the platform's own server, for tests that send nothing.
     #[cfg(test)]
-    pub(crate) fn offline(out: Arc<Out>) -> Result<Self, Box<CliError>> {
+    pub(crate) fn offline(out: Arc<Out>) -> CliResult<Self> {
         let (key, source) = ("id:live-canary-4f1c2b7e9d", P::DEFAULTS.key_variable);
         let source = KeySource::Variable(source);
         let folder = tempfile::tempdir().expect("a folder");
@@ -159,7 +148,7 @@ impl<P: Platform> Connection<P> {
         speed: u32,
         sim: Option<Sim>,
         store: Option<TaskStore>,
-    ) -> Result<Self, Box<CliError>> {
+    ) -> CliResult<Self> {
         let mut builder = Client::<P>::builder()
             .api_key(key)
             .base_url(base_url)
@@ -170,7 +159,7 @@ impl<P: Platform> Connection<P> {
             builder = builder.journal(store.clone());
         }
         let client = builder.build().map_err(|error| {
-            CliError::new(Exit::Usage, Code::Config, error.to_string()).why(format!(
+            CliError::new(Code::Config, error.to_string()).why(format!(
                 "The server comes from {} (default {}). Nothing was sent.",
                 P::DEFAULTS.base_url_variable,
                 P::DEFAULTS.base_url
@@ -235,11 +224,11 @@ impl<P: Platform> Connection<P> {
     }
 
     /// Refuses a task that was kept and is of another server.
-    pub(crate) fn owns(&self, kept: &Snapshot) -> Result<(), Box<CliError>> {
+    pub(crate) fn owns(&self, kept: &Snapshot) -> CliResult<()> {
         match kept.origin() {
             Some(there) if self.origin().as_deref() != Some(there) => {
                 let what = format!("this task is on another server, {there}");
-                Err(CliError::new(Exit::Usage, Code::Config, what)
+                Err(CliError::new(Code::Config, what)
                     .why(format!(
                         "The server is {} now; {} names another one. Nothing was sent.",
                         self.client.base_url(),
@@ -297,7 +286,7 @@ impl<P: Platform> Connection<P> {
     }
 
     /// Lets nobody else say something to a task until [`spoken`](Self::spoken), where tasks are kept.
-    pub(crate) fn speak(&self, task: &TaskRef) -> Result<(), Box<CliError>> {
+    pub(crate) fn speak(&self, task: &TaskRef) -> CliResult<()> {
         match self.store.as_ref().zip(self.origin()) {
             Some((store, origin)) => store.speak(task, &origin),
             None => Ok(()),
@@ -312,7 +301,7 @@ impl<P: Platform> Connection<P> {
     }
 
     /// Takes up a task that was kept, whose id is known.
-    pub(crate) async fn take_up(&self, kept: Snapshot) -> Result<Run<P>, Box<CliError>> {
+    pub(crate) async fn take_up(&self, kept: Snapshot) -> CliResult<Run<P>> {
         let id = kept.task().cloned();
         let found = self.client.recover(kept).await;
         match (found.map_err(|error| self.cli_error(&error))?, id) {
@@ -320,7 +309,7 @@ impl<P: Platform> Connection<P> {
             (_, Some(id)) => Ok(self.client.attach(id)),
             (_, None) => {
                 let what = "this version does not know how to follow it";
-                Err(CliError::new(Exit::Other, Code::Internal, what))
+                Err(CliError::new(Code::Internal, what))
             }
         }
     }
@@ -330,7 +319,7 @@ impl<P: Platform> Connection<P> {
     }
 
     /// Performs one operation; every wait before another try is told.
-    pub(crate) async fn call<O>(&self, operation: O) -> Result<O::Output, Box<CliError>>
+    pub(crate) async fn call<O>(&self, operation: O) -> CliResult<O::Output>
     where
         O: Operation + Clone + Send + 'static,
         O::Output: Send,
@@ -340,10 +329,7 @@ impl<P: Platform> Connection<P> {
             .map_err(|error| self.cli_error(&error))
     }
 
-    pub(crate) async fn perform<O>(
-        &self,
-        operation: O,
-    ) -> Result<Result<O::Output, Error>, Box<CliError>>
+    pub(crate) async fn perform<O>(&self, operation: O) -> CliResult<Result<O::Output, Error>>
     where
         O: Operation + Clone + Send + 'static,
         O::Output: Send,
@@ -362,24 +348,23 @@ impl<P: Platform> Connection<P> {
     pub(crate) async fn unless_interrupted<T>(
         &self,
         work: impl Future<Output = T>,
-    ) -> Result<T, Box<CliError>> {
+    ) -> CliResult<T> {
         let mut signals = self.signals.clone();
         tokio::select! {
             done = work => Ok(done),
             exit = signals.recv() => {
-                Err(CliError::new(exit, Code::Interrupted, "interrupted").headed("stopped"))
+                Err(CliError::new(Code::Interrupted, "interrupted").headed("stopped").ending(exit))
             }
         }
     }
 
     /// The end that an error of the client means.
-    pub(crate) fn cli_error(&self, error: &Error) -> Box<CliError> {
+    pub(crate) fn cli_error(&self, error: &Error) -> CliError {
         if let Some(cli_error) = store::cli_error(error).or_else(|| again::refusal(error)) {
             return cli_error;
         }
-        let (exit, code) = classify(error);
-        let mut cli_error = CliError::new(exit, code, error.to_string())
-            .task(error.task().map(|id| self.task(id)))
+        let mut cli_error = CliError::new(classify(error), error.to_string())
+            .task(&error.task().map(|id| self.task(id)))
             // Nothing can recover what was not saved.
             .intent(
                 error
@@ -404,7 +389,7 @@ impl<P: Platform> Connection<P> {
     }
 
     /// With the command that tells more.
-    fn way_on(&self, cli_error: Box<CliError>, error: &Error) -> Box<CliError> {
+    fn way_on(&self, cli_error: CliError, error: &Error) -> CliError {
         let task = error.task().map(|id| self.task(id));
         let (label, command, note) = match (error.kind(), &task) {
             (ErrorKind::OutcomeUnknown, Some(task)) => {
@@ -488,21 +473,21 @@ fn single(speed: u32) -> Policy {
     policy
 }
 
-/// Exit code and name of an error.
-fn classify(error: &Error) -> (Exit, Code) {
+/// The name of an error.
+fn classify(error: &Error) -> Code {
     match error.kind() {
-        ErrorKind::Config => (Exit::Usage, Code::Config),
-        ErrorKind::Input => (Exit::Usage, Code::Input),
-        ErrorKind::Auth => (Exit::Auth, Code::Auth),
-        ErrorKind::Api => (Exit::Other, Code::Api),
-        ErrorKind::RateLimited => (Exit::TryLater, Code::RateLimited),
-        ErrorKind::Transport => (Exit::TryLater, Code::Transport),
-        ErrorKind::Protocol => (Exit::Other, Code::Protocol),
-        ErrorKind::Decode => (Exit::Other, Code::Decode),
-        ErrorKind::OutcomeUnknown => (Exit::Unknown, Code::OutcomeUnknown),
-        ErrorKind::Task => (Exit::TaskBad, Code::TaskFailed),
-        ErrorKind::Pending => (Exit::Pending, Code::Pending),
-        ErrorKind::ResultUnavailable => (Exit::TryLater, Code::ResultUnavailable),
-        _ => (Exit::Other, Code::Local),
+        ErrorKind::Config => Code::Config,
+        ErrorKind::Input => Code::Input,
+        ErrorKind::Auth => Code::Auth,
+        ErrorKind::Api => Code::Api,
+        ErrorKind::RateLimited => Code::RateLimited,
+        ErrorKind::Transport => Code::Transport,
+        ErrorKind::Protocol => Code::Protocol,
+        ErrorKind::Decode => Code::Decode,
+        ErrorKind::OutcomeUnknown => Code::OutcomeUnknown,
+        ErrorKind::Task => Code::TaskFailed,
+        ErrorKind::Pending => Code::Pending,
+        ErrorKind::ResultUnavailable => Code::ResultUnavailable,
+        _ => Code::Local,
     }
 }

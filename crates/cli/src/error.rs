@@ -15,9 +15,15 @@ use crate::sanitise::{clean, one_line};
 use crate::shown::Showing;
 use crate::task_ref::{TaskRef, words_of};
 
+/// What a step of the program gives, or how the program ends instead.
+pub(crate) type CliResult<T> = Result<T, CliError>;
+
 /// An end of the program that is not a plain success.
 #[derive(Clone, Debug)]
-pub(crate) struct CliError {
+pub(crate) struct CliError(Box<Parts>);
+
+#[derive(Clone, Debug)]
+struct Parts {
     /// The first word; none where the sentence needs none.
     head: Option<&'static str>,
     code: Code,
@@ -55,78 +61,83 @@ struct Ids {
 }
 
 impl CliError {
-    /// An error: its exit code, its name for programs, and what happened.
-    pub(crate) fn new(exit: Exit, code: Code, what: impl Into<String>) -> Box<Self> {
-        Box::new(Self {
+    /// An error: its name for programs, and what happened. Its exit code is the first that the table of codes has for it.
+    pub(crate) fn new(code: Code, what: impl Into<String>) -> Self {
+        Self(Box::new(Parts {
             head: Some("error"),
             code,
-            exit,
+            exit: code.exits().first().copied().unwrap_or(Exit::Other),
             what: without_os_error(&what.into()),
             why: Vec::new(),
             next: Vec::new(),
             ids: Ids::default(),
             questions: Vec::new(),
             shows: None,
-        })
+        }))
     }
 
     /// Something wrong with what was asked for; nothing was sent.
-    pub(crate) fn input(what: impl Into<String>) -> Box<Self> {
-        Self::new(Exit::Usage, Code::Input, what)
+    pub(crate) fn input(what: impl Into<String>) -> Self {
+        Self::new(Code::Input, what)
     }
 
     /// Sets another first word: not every end is an error.
-    pub(crate) fn headed(mut self: Box<Self>, head: &'static str) -> Box<Self> {
-        self.head = Some(head);
+    pub(crate) fn headed(mut self, head: &'static str) -> Self {
+        self.0.head = Some(head);
         self
     }
 
     /// Drops the first word: the sentence stands by itself.
-    pub(crate) fn plain(mut self: Box<Self>) -> Box<Self> {
-        self.head = None;
+    pub(crate) fn plain(mut self) -> Self {
+        self.0.head = None;
         self
     }
 
     /// The same under another name for programs.
-    pub(crate) fn named(mut self: Box<Self>, code: Code) -> Box<Self> {
-        self.code = code;
+    pub(crate) fn named(mut self, code: Code) -> Self {
+        self.0.code = code;
         self
     }
 
     /// The same with another exit code.
-    pub(crate) fn ending(mut self: Box<Self>, exit: Exit) -> Box<Self> {
-        self.exit = exit;
+    pub(crate) fn ending(mut self, exit: Exit) -> Self {
+        self.0.exit = exit;
         self
     }
 
     /// The same in words that say what it means; what was said of it before explains.
-    pub(crate) fn meaning(mut self: Box<Self>, what: impl Into<String>) -> Box<Self> {
-        let said = std::mem::replace(&mut self.what, what.into());
-        self.why.insert(0, one_line(&said));
+    pub(crate) fn meaning(mut self, what: impl Into<String>) -> Self {
+        let said = std::mem::replace(&mut self.0.what, what.into());
+        self.0.why.insert(0, one_line(&said));
         self
     }
 
     /// A refusal by the server, whatever its status, in words that say what it means; its own words explain.
-    pub(crate) fn refusal(mut self: Box<Self>, what: impl Into<String>) -> Box<Self> {
-        self.why.clear();
-        self.code = Code::Refused;
+    pub(crate) fn refusal(mut self, what: impl Into<String>) -> Self {
+        self.0.why.clear();
+        self.0.code = Code::Refused;
         self.meaning(what).ending(Exit::Other)
     }
 
     /// Adds a line that explains.
-    pub(crate) fn why(mut self: Box<Self>, line: impl Into<String>) -> Box<Self> {
-        self.why.push(without_os_error(&line.into()));
+    pub(crate) fn why(mut self, line: impl Into<String>) -> Self {
+        self.0.why.push(without_os_error(&line.into()));
         self
+    }
+
+    /// Adds lines that explain, if there are any.
+    pub(crate) fn whys(self, lines: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        lines.into_iter().fold(self, Self::why)
     }
 
     /// Adds a command to go on with.
     pub(crate) fn next(
-        mut self: Box<Self>,
+        mut self,
         label: &'static str,
         command: impl Into<String>,
         note: &'static str,
-    ) -> Box<Self> {
-        self.next.push(NextStep {
+    ) -> Self {
+        self.0.next.push(NextStep {
             label,
             command: command.into(),
             note,
@@ -135,8 +146,8 @@ impl CliError {
     }
 
     /// Names the help page of the command, when the command line is at fault and nothing else is named to go on with.
-    pub(crate) fn of_command(self: Box<Self>, name: &str) -> Box<Self> {
-        if self.exit != Exit::Usage || !self.next.is_empty() {
+    pub(crate) fn of_command(self, name: &str) -> Self {
+        if self.0.exit != Exit::Usage || !self.0.next.is_empty() {
             return self;
         }
         self.next("see", format!("taskward help {name}"), "")
@@ -144,10 +155,10 @@ impl CliError {
 
     /// The commands to go on with; there always is one.
     fn next_steps(&self) -> Vec<NextStep> {
-        if !self.next.is_empty() {
-            return self.next.clone();
+        if !self.0.next.is_empty() {
+            return self.0.next.clone();
         }
-        let topic = match self.exit {
+        let topic = match self.0.exit {
             Exit::Usage => "--help",
             Exit::Auth => "help environment",
             _ => "help recovery",
@@ -160,78 +171,76 @@ impl CliError {
     }
 
     /// Takes back every command to go on with.
-    pub(crate) fn without_next(mut self: Box<Self>) -> Box<Self> {
-        self.next.clear();
+    pub(crate) fn without_next(mut self) -> Self {
+        self.0.next.clear();
         self
     }
 
-    /// Names the task.
-    pub(crate) fn task(mut self: Box<Self>, task: Option<TaskRef>) -> Box<Self> {
-        self.ids.task = task.or(self.ids.task);
+    /// Names the task, where it is known.
+    pub(crate) fn task<'a>(mut self, task: impl Into<Option<&'a TaskRef>>) -> Self {
+        if let Some(task) = task.into() {
+            self.0.ids.task = Some(task.clone());
+        }
         self
     }
 
     /// Names the question.
-    pub(crate) fn question(mut self: Box<Self>, question: &QuestionId) -> Box<Self> {
-        self.ids.question = Some(question.clone());
+    pub(crate) fn question(mut self, question: &QuestionId) -> Self {
+        self.0.ids.question = Some(question.clone());
         self
     }
 
     /// Adds a question that waits for an answer, as a program reads it.
-    pub(crate) fn waits_for(mut self: Box<Self>, question: Value) -> Box<Self> {
-        self.questions.push(question);
+    pub(crate) fn waits_for(mut self, question: Value) -> Self {
+        self.0.questions.push(question);
         self
     }
 
     /// Shows a question, which counts as shown once this was told.
-    pub(crate) fn showing(mut self: Box<Self>, question: Option<Showing>) -> Box<Self> {
-        self.shows = question;
+    pub(crate) fn showing(mut self, question: Option<Showing>) -> Self {
+        self.0.shows = question;
         self
     }
 
     /// What this has shown, now that it was told.
     pub(crate) fn shown(&self) -> Option<&Showing> {
-        self.shows.as_ref()
+        self.0.shows.as_ref()
     }
 
     /// Names the start or message of unknown outcome.
-    pub(crate) fn intent(mut self: Box<Self>, intent: Option<String>) -> Box<Self> {
-        self.ids.intent = intent;
+    pub(crate) fn intent(mut self, intent: Option<String>) -> Self {
+        self.0.ids.intent = intent;
         self
     }
 
     /// Names the exchange: the server's id for it and its status code.
-    pub(crate) fn exchange(
-        mut self: Box<Self>,
-        request: Option<String>,
-        status: Option<u16>,
-    ) -> Box<Self> {
-        self.ids.request = request;
-        self.ids.status = status;
+    pub(crate) fn exchange(mut self, request: Option<String>, status: Option<u16>) -> Self {
+        self.0.ids.request = request;
+        self.0.ids.status = status;
         self
     }
 
     /// Tells the provider's own code of the reason.
-    pub(crate) fn reason(mut self: Box<Self>, code: Option<String>) -> Box<Self> {
-        self.ids.reason = code.or(self.ids.reason);
+    pub(crate) fn reason(mut self, code: Option<String>) -> Self {
+        self.0.ids.reason = code.or(self.0.ids.reason.take());
         self
     }
 
     /// Tells the requests made.
-    pub(crate) fn attempts(mut self: Box<Self>, attempts: u32) -> Box<Self> {
-        self.ids.attempts = (attempts > 0).then_some(attempts);
+    pub(crate) fn attempts(mut self, attempts: u32) -> Self {
+        self.0.ids.attempts = (attempts > 0).then_some(attempts);
         self
     }
 
     /// Tells how long the server asked to wait.
-    pub(crate) fn retry_after(mut self: Box<Self>, wait: Option<Duration>) -> Box<Self> {
-        self.ids.retry_after = wait;
+    pub(crate) fn retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.0.ids.retry_after = wait;
         self
     }
 
     /// Tells what became of the request to stop the task; `unknown` where it is not known.
-    pub(crate) fn cancel(mut self: Box<Self>, result: Option<&CancelResult>) -> Box<Self> {
-        self.ids.cancel = Some(match result {
+    pub(crate) fn cancel(mut self, result: Option<&CancelResult>) -> Self {
+        self.0.ids.cancel = Some(match result {
             Some(CancelResult::NotRequested) => "not_requested",
             Some(CancelResult::Accepted) => "accepted",
             Some(CancelResult::Confirmed(_)) => "confirmed",
@@ -244,42 +253,42 @@ impl CliError {
 
     /// Whether it names a task.
     pub(crate) fn has_task(&self) -> bool {
-        self.ids.task.is_some()
+        self.0.ids.task.is_some()
     }
 
     /// Whether this is its name in machine-readable output.
     pub(crate) fn is(&self, code: Code) -> bool {
-        self.code == code
+        self.0.code == code
     }
 
     /// The status code of the server's reply.
     pub(crate) fn http_status(&self) -> Option<u16> {
-        self.ids.status
+        self.0.ids.status
     }
 
     /// What happened, in a line.
     pub(crate) fn what(&self) -> &str {
-        &self.what
+        &self.0.what
     }
 
     /// Why, in a line.
     pub(crate) fn reasons(&self) -> String {
-        one_line(&self.why.join("; "))
+        one_line(&self.0.why.join("; "))
     }
 
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
-        self.exit
+        self.0.exit
     }
 
     /// For people: a few lines, the ids on the last. `head` is the first word as it is to be shown.
     pub(crate) fn text(&self, paint: impl Fn(&str) -> String) -> String {
-        let mut out = match self.head {
+        let mut out = match self.0.head {
             Some(head) => format!("{} ", paint(&format!("{head}:"))),
             None => String::new(),
         };
-        let _ = writeln!(out, "{}", one_line(&self.what));
-        for why in &self.why {
+        let _ = writeln!(out, "{}", one_line(&self.0.what));
+        for why in &self.0.why {
             // Whatever a server says, it cannot say it as this program does.
             for (at, line) in clean(why).lines().enumerate() {
                 let quoted = if at == 0 { "" } else { "| " };
@@ -308,28 +317,28 @@ impl CliError {
             let _ = writeln!(out, "{line}");
         }
         let mut ids = Vec::new();
-        if let Some(task) = &self.ids.task {
+        if let Some(task) = &self.0.ids.task {
             ids.push(format!("task {}", one_line(&task.to_string())));
         }
-        if let Some(question) = &self.ids.question {
+        if let Some(question) = &self.0.ids.question {
             ids.push(format!("question {}", one_line(question.as_str())));
         }
-        if let Some(intent) = &self.ids.intent {
+        if let Some(intent) = &self.0.ids.intent {
             ids.push(format!("intent {intent}"));
         }
-        if let Some(status) = self.ids.status {
+        if let Some(status) = self.0.ids.status {
             ids.push(format!("http {status}"));
         }
-        if let Some(reason) = &self.ids.reason {
+        if let Some(reason) = &self.0.ids.reason {
             ids.push(format!("reason {}", one_line(reason)));
         }
-        if let Some(request) = &self.ids.request {
+        if let Some(request) = &self.0.ids.request {
             ids.push(format!("request {}", one_line(request)));
         }
-        if let Some(attempts) = self.ids.attempts {
+        if let Some(attempts) = self.0.ids.attempts {
             ids.push(format!("attempts {attempts}"));
         }
-        ids.push(format!("exit {}", self.exit.code()));
+        ids.push(format!("exit {}", self.0.exit.code()));
         let _ = writeln!(out, "  {}", ids.join("  "));
         out
     }
@@ -342,54 +351,54 @@ impl CliError {
     /// Whether the task keeps running without this command, which only detaches from it.
     fn detaches(&self) -> bool {
         let goes_on = matches!(
-            self.exit,
+            self.0.exit,
             Exit::Pending | Exit::Timeout | Exit::Interrupted | Exit::Terminated
         );
-        goes_on && self.ids.task.is_some()
+        goes_on && self.0.ids.task.is_some()
     }
 
     /// Makes the last line of the JSON modes.
     pub(crate) fn json(&self) -> Value {
         debug_assert!(
-            self.code.exits().contains(&self.exit),
+            self.0.code.exits().contains(&self.0.exit),
             "{:?} does not come with {:?} in the table of codes",
-            self.code,
-            self.exit
+            self.0.code,
+            self.0.exit
         );
-        let why = self.why.join("\n");
+        let why = self.0.why.join("\n");
         let message = if why.is_empty() {
-            self.what.clone()
+            self.0.what.clone()
         } else {
-            format!("{}\n{why}", self.what)
+            format!("{}\n{why}", self.0.what)
         };
-        let retry = if self.exit == Exit::TryLater {
+        let retry = if self.0.exit == Exit::TryLater {
             "later"
         } else {
             "no"
         };
         let next = self.next_steps().into_iter();
         let mut fields = json!({
-            "code": self.code.as_str(),
-            "exit": self.exit.code(),
+            "code": self.0.code.as_str(),
+            "exit": self.0.exit.code(),
             "message": message,
             "retry": retry,
-            "retry_after": self.ids.retry_after.map(|wait| wait.as_secs()),
-            "question_id": self.ids.question,
-            "intent_id": self.ids.intent,
-            "request_id": self.ids.request,
-            "http_status": self.ids.status,
-            "reason": self.ids.reason,
-            "attempts": self.ids.attempts,
-            "cancel": self.ids.cancel,
+            "retry_after": self.0.ids.retry_after.map(|wait| wait.as_secs()),
+            "question_id": self.0.ids.question,
+            "intent_id": self.0.ids.intent,
+            "request_id": self.0.ids.request,
+            "http_status": self.0.ids.status,
+            "reason": self.0.ids.reason,
+            "attempts": self.0.ids.attempts,
+            "cancel": self.0.ids.cancel,
             "next": next.map(|next| words_of(&next.command)).collect::<Vec<_>>(),
         });
         let kind = if self.detaches() {
-            fields["questions"] = self.questions.clone().into();
+            fields["questions"] = self.0.questions.clone().into();
             LineType::TaskDetached
         } else {
             LineType::Error
         };
-        line(kind, self.ids.task.as_ref(), fields)
+        line(kind, self.0.ids.task.as_ref(), fields)
     }
 }
 
@@ -398,17 +407,13 @@ mod tests {
     use super::*;
     use taskward::nanonets::Nanonets;
 
-    fn sample() -> Box<CliError> {
-        CliError::new(
-            Exit::Unknown,
-            Code::OutcomeUnknown,
-            "the reply\nwas \u{1b}[31mlost",
-        )
-        .why("The task may exist.")
-        .next("see", "taskward ls", "searches for it")
-        .next("or", "taskward run 'two words'", "")
-        .intent(Some("7f3a".into()))
-        .attempts(1)
+    fn sample() -> CliError {
+        CliError::new(Code::OutcomeUnknown, "the reply\nwas \u{1b}[31mlost")
+            .why("The task may exist.")
+            .next("see", "taskward ls", "searches for it")
+            .next("or", "taskward run 'two words'", "")
+            .intent(Some("7f3a".into()))
+            .attempts(1)
     }
 
     #[test]
@@ -425,13 +430,13 @@ error: the reply was lost
 
     #[test]
     fn there_always_is_something_to_go_on_with() {
-        let steps = |exit, code| CliError::new(exit, code, "x").json()["next"][0].clone();
+        let steps = |code| CliError::new(code, "x").json()["next"][0].clone();
         let words = |text: &str| json!(text.split(' ').collect::<Vec<_>>());
-        let other = steps(Exit::Other, Code::Local);
+        let other = steps(Code::Local);
         assert_eq!(other, words("taskward help recovery"));
-        let auth = steps(Exit::Auth, Code::Auth);
+        let auth = steps(Code::Auth);
         assert_eq!(auth, words("taskward help environment"));
-        let usage = steps(Exit::Usage, Code::Usage);
+        let usage = steps(Code::Usage);
         assert_eq!(usage, words("taskward --help"));
         let usage = CliError::input("x").of_command("run").json();
         assert_eq!(usage["next"], json!([["taskward", "help", "run"]]));
@@ -442,7 +447,7 @@ error: the reply was lost
     #[test]
     fn programs_read_the_same_with_every_key_present() {
         let task = TaskRef::of::<Nanonets>("a".into());
-        let value = sample().task(Some(task)).json();
+        let value = sample().task(&task).json();
         assert_eq!(
             value,
             json!({
@@ -459,10 +464,10 @@ error: the reply was lost
 
     #[test]
     fn a_task_that_keeps_running_is_detached_from_with_its_questions() {
-        let task = || Some(TaskRef::of::<Nanonets>("a".into()));
-        let waiting = || CliError::new(Exit::Pending, Code::Waiting, "it waits");
+        let task = || TaskRef::of::<Nanonets>("a".into());
+        let waiting = || CliError::new(Code::Waiting, "it waits");
         let asked = json!({ "id": "q", "text": "Which?" });
-        let line = waiting().task(task()).waits_for(asked.clone()).json();
+        let line = waiting().task(&task()).waits_for(asked.clone()).json();
         assert_eq!(line["type"], "task.detached");
         assert_eq!(line["questions"], json!([asked]));
         let bare = waiting().json();
@@ -470,7 +475,7 @@ error: the reply was lost
             (&bare["type"], &bare["questions"]),
             (&json!("error"), &Value::Null)
         );
-        let lost = sample().task(task()).json();
+        let lost = sample().task(&task()).json();
         assert_eq!(lost["type"], "error");
     }
 }

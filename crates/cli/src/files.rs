@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use taskward::nanonets::File;
 use tempfile::TempPath;
 
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 
 /// The files of one run, inspected.
 #[derive(Debug, Default)]
@@ -88,7 +88,7 @@ impl Spec {
 }
 
 /// Looks at the files of `-f`; what cannot be sent is refused here, before anything leaves.
-pub(crate) fn inspect(args: &[impl AsRef<OsStr>]) -> Result<Files, Box<CliError>> {
+pub(crate) fn inspect(args: &[impl AsRef<OsStr>]) -> CliResult<Files> {
     let mut out = Files::default();
     let mut stdin_used = false;
     for arg in args {
@@ -144,7 +144,7 @@ pub(crate) fn inspect(args: &[impl AsRef<OsStr>]) -> Result<Files, Box<CliError>
 }
 
 /// The size of a regular file that can be opened.
-fn readable(path: &Path) -> Result<u64, Box<CliError>> {
+fn readable(path: &Path) -> CliResult<u64> {
     let name = path.display();
     let unreadable = |e: io::Error| {
         CliError::input(format!("cannot read the file {name}: {e}")).why("Nothing was sent.")

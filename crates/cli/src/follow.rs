@@ -15,7 +15,7 @@ use crate::calls::Calls;
 use crate::codes::Code;
 use crate::command_line;
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::exit_report;
 use crate::print::Destination;
@@ -55,7 +55,7 @@ pub(crate) struct Deadlines {
 
 impl Deadlines {
     /// As the options say.
-    pub(crate) fn of(follow: &Follow) -> Result<Self, Box<CliError>> {
+    pub(crate) fn of(follow: &Follow) -> CliResult<Self> {
         Ok(Self {
             work: args::timeout(follow.timeout)?,
             human: follow.answer_timeout,
@@ -147,10 +147,7 @@ impl<P: Calls> FollowSetup<P> {
     }
 
     /// Sets the task up; nothing is sent yet.
-    pub(crate) async fn begin(
-        self,
-        connection: &Connection<P>,
-    ) -> Result<Followed<'_, P>, Box<CliError>> {
+    pub(crate) async fn begin(self, connection: &Connection<P>) -> CliResult<Followed<'_, P>> {
         if let Some(task) = self.reporter.task() {
             // Before anything else is kept of it.
             connection.catch_up(&task);
@@ -199,7 +196,7 @@ enum Woken<T> {
 
 impl<P: Calls> Followed<'_, P> {
     /// Follows the task to its end, or until it is left, and prints its answer.
-    pub(crate) async fn finish(mut self, to: &Destination) -> Result<Exit, Box<CliError>> {
+    pub(crate) async fn finish(mut self, to: &Destination) -> CliResult<Exit> {
         let mut signals = self.connection.signals.clone();
         let mut ticks = tokio::time::interval(self.connection.out.tick_interval());
         let end = loop {
@@ -245,7 +242,7 @@ impl<P: Calls> Followed<'_, P> {
     pub(crate) async fn answer(
         &self,
         end: RunResult<P::Output>,
-    ) -> Result<(TaskRef, P::Output), Box<CliError>> {
+    ) -> CliResult<(TaskRef, P::Output)> {
         let outcome = match end {
             RunResult::Ended(outcome) => outcome,
             RunResult::Detached(left) => {
@@ -265,10 +262,7 @@ impl<P: Calls> Followed<'_, P> {
         match end {
             Ok(answer) => Ok((task.expect("a task with an answer has an id"), answer)),
             Err(error) if unanswered => Err(self.with_restart_hint(error, task).await),
-            Err(error) => Err(match unstopped {
-                Some(unstopped) => error.why(unstopped),
-                None => error,
-            }),
+            Err(error) => Err(error.whys(unstopped)),
         }
     }
 
@@ -300,11 +294,7 @@ impl<P: Calls> Followed<'_, P> {
 
     /// With the command that starts the same task once more: nobody can answer this one any longer. It is one that can be
     /// run as it stands, or none.
-    async fn with_restart_hint(
-        &self,
-        error: Box<CliError>,
-        task: Option<TaskRef>,
-    ) -> Box<CliError> {
+    async fn with_restart_hint(&self, error: CliError, task: Option<TaskRef>) -> CliError {
         let Some(task) = task else { return error };
         let note = "the same, as a new task";
         if self.is_kept(&task) {
@@ -345,7 +335,7 @@ impl<P: Calls> Followed<'_, P> {
     }
 
     /// Waits until the task exists.
-    pub(crate) async fn until_known(&mut self) -> Result<TaskRef, Box<CliError>> {
+    pub(crate) async fn until_known(&mut self) -> CliResult<TaskRef> {
         loop {
             if let Some(id) = self.running.id() {
                 return Ok(self.connection.task(id));
@@ -357,7 +347,7 @@ impl<P: Calls> Followed<'_, P> {
     }
 
     /// The next event, told; `None` once the task is no longer followed.
-    pub(crate) async fn event(&mut self) -> Result<Option<Event>, Box<CliError>> {
+    pub(crate) async fn event(&mut self) -> CliResult<Option<Event>> {
         let mut signals = self.connection.signals.clone();
         let mut ticks = tokio::time::interval(self.connection.out.tick_interval());
         loop {
@@ -382,10 +372,7 @@ impl<P: Calls> Followed<'_, P> {
     /// The next event of a watch that is there to send something: once the task could not be read so often that a single
     /// read is given up, the watch is, unless something has left.
     /// `what` is the part of it that is needed.
-    pub(crate) async fn event_before_sending(
-        &mut self,
-        what: &str,
-    ) -> Result<Option<Event>, Box<CliError>> {
+    pub(crate) async fn event_before_sending(&mut self, what: &str) -> CliResult<Option<Event>> {
         let event = self.event().await?;
         if let Some(Event::Retrying {
             attempt, failed, ..
@@ -405,7 +392,7 @@ impl<P: Calls> Followed<'_, P> {
     }
 
     /// The end of a watch that was there to send something, when it says more than that the task is over.
-    pub(crate) async fn cut_short(&mut self) -> Result<(), Box<CliError>> {
+    pub(crate) async fn cut_short(&mut self) -> CliResult<()> {
         let end = self.running.wait().await;
         let end = end.map_err(|error| self.connection.cli_error(&error))?;
         match self.answer(end).await {
@@ -418,7 +405,7 @@ impl<P: Calls> Followed<'_, P> {
     }
 
     /// How a watch ended that was to go on.
-    async fn ended(&mut self, exit: Exit) -> Box<CliError> {
+    async fn ended(&mut self, exit: Exit) -> CliError {
         match self.running.wait().await {
             Err(error) => self.connection.cli_error(&error),
             Ok(end) => {
@@ -430,7 +417,7 @@ impl<P: Calls> Followed<'_, P> {
 
     /// The end that a signal makes: at once, unless a start, a message or an answer is on its way, whose reply is waited
     /// for a little.
-    async fn interrupted(&mut self, exit: Exit) -> Box<CliError> {
+    async fn interrupted(&mut self, exit: Exit) -> CliError {
         self.connection.out.still();
         if self.policy.on_interrupt != OnDetach::Detach {
             return self.stopped(exit).await;
@@ -464,7 +451,7 @@ impl<P: Calls> Followed<'_, P> {
     }
 
     /// The end of a watch that nothing is on its way in; whether something was `waited` for until now.
-    fn detached(&self, exit: Exit, waited: bool) -> Box<CliError> {
+    fn detached(&self, exit: Exit, waited: bool) -> CliError {
         let task = self.task();
         let said = self.reporter.last_said(&self.start_kind);
         let said = said.filter(|(kind, how)| {
@@ -481,23 +468,24 @@ impl<P: Calls> Followed<'_, P> {
     }
 
     /// How the task ended whose watch was about to be left.
-    async fn completed(&self, end: RunResult<P::Output>, exit: Exit, what: &str) -> Box<CliError> {
+    async fn completed(&self, end: RunResult<P::Output>, exit: Exit, what: &str) -> CliError {
         match self.answer(end).await {
             Err(error) => error,
             Ok((task, _)) => {
                 let result = self
                     .connection
                     .command(&format!("result {}", task.quoted()));
-                CliError::new(exit, Code::Interrupted, what)
+                CliError::new(Code::Interrupted, what)
+                    .ending(exit)
                     .headed("completed")
                     .next("see", result, "its answer")
-                    .task(Some(task))
+                    .task(&task)
             }
         }
     }
 
     /// The end that a signal makes where the task is to be stopped: it is, within a bound.
-    async fn stopped(&mut self, exit: Exit) -> Box<CliError> {
+    async fn stopped(&mut self, exit: Exit) -> CliError {
         let out = self.connection.out.clone();
         out.tell("stopping the task; press Ctrl-C again to detach without stopping it");
         let left = match self.on_its_way() {
@@ -554,7 +542,7 @@ impl<P: Calls> Followed<'_, P> {
     }
 
     /// What was sent and whose outcome is unknown, and the error that it would make.
-    fn on_its_way(&self) -> Option<(&'static str, Box<CliError>)> {
+    fn on_its_way(&self) -> Option<(&'static str, CliError)> {
         let Some(id) = self.running.id() else {
             return Some(("start", self.unknown()));
         };
@@ -574,7 +562,7 @@ impl<P: Calls> Followed<'_, P> {
     }
 
     /// The end of a start that nobody waits for any longer.
-    fn unknown(&self) -> Box<CliError> {
+    fn unknown(&self) -> CliError {
         let why = "interrupted before the server had answered";
         let snapshot = self.running.snapshot();
         let intent = snapshot.intent().map(ToString::to_string);
@@ -583,7 +571,7 @@ impl<P: Calls> Followed<'_, P> {
     }
 
     /// Whether stdout still takes what is printed; the task goes on when it does not.
-    fn check(&self) -> Result<(), Box<CliError>> {
+    fn check(&self) -> CliResult<()> {
         let task = self.task();
         self.connection
             .out

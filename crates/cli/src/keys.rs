@@ -8,8 +8,7 @@ use taskward::core::{Credential, SecretString};
 
 use crate::args::Global;
 use crate::codes::Code;
-use crate::error::CliError;
-use crate::exit::Exit;
+use crate::error::{CliError, CliResult};
 use crate::platform::Platform;
 
 /// More than any key has; whatever is longer is another file.
@@ -70,7 +69,7 @@ impl KeySource {
 }
 
 /// The account that options and environment name; the key's shape is checked before anything is sent.
-pub(crate) fn api_access<P: Platform>(global: &Global) -> Result<ApiAccess, Box<CliError>> {
+pub(crate) fn api_access<P: Platform>(global: &Global) -> CliResult<ApiAccess> {
     let names = P::DEFAULTS;
     let (text, source) = if global.key_stdin {
         (
@@ -88,7 +87,7 @@ pub(crate) fn api_access<P: Platform>(global: &Global) -> Result<ApiAccess, Box<
     let was_trimmed = text.ends_with('\n');
     let key = SecretString::from(text);
     let credential = Credential::bearer(&key).map_err(|error| {
-        CliError::new(Exit::Usage, Code::Config, error.to_string())
+        CliError::new(Code::Config, error.to_string())
             .why(format!("The key came from {source}. Nothing was sent."))
             .why(P::KEYS)
             .next("see", "taskward help environment", "where keys come from")
@@ -111,8 +110,8 @@ pub(crate) fn api_access<P: Platform>(global: &Global) -> Result<ApiAccess, Box<
 }
 
 /// What is said where a key is missing.
-pub(crate) fn no_key<P: Platform>() -> Box<CliError> {
-    CliError::new(Exit::Auth, Code::NoKey, "there is no API key")
+pub(crate) fn no_key<P: Platform>() -> CliError {
+    CliError::new(Code::NoKey, "there is no API key")
         .why(format!(
             "Set the environment variable {}, or give --key-file PATH or --key-stdin. Nothing was sent.",
             P::DEFAULTS.key_variable
@@ -125,12 +124,11 @@ pub(crate) fn no_key<P: Platform>() -> Box<CliError> {
         )
 }
 
-fn variable(name: &str) -> Result<Option<String>, Box<CliError>> {
+fn variable(name: &str) -> CliResult<Option<String>> {
     match std::env::var(name) {
         Ok(value) => Ok(Some(value)),
         Err(std::env::VarError::NotPresent) => Ok(None),
         Err(std::env::VarError::NotUnicode(_)) => Err(CliError::new(
-            Exit::Usage,
             Code::Config,
             format!("the environment variable {name} is not UTF-8 text"),
         )),
@@ -163,11 +161,10 @@ fn open_to_others(_: &Path) -> Option<u32> {
     None
 }
 
-fn key_file(path: &Path) -> Result<String, Box<CliError>> {
+fn key_file(path: &Path) -> CliResult<String> {
     let name = path.display().to_string();
     let unreadable = |e: std::io::Error| {
         CliError::new(
-            Exit::Usage,
             Code::Config,
             format!("cannot read the key file {name}: {e}"),
         )
@@ -175,7 +172,6 @@ fn key_file(path: &Path) -> Result<String, Box<CliError>> {
     let meta = std::fs::metadata(path).map_err(unreadable)?;
     if meta.is_dir() {
         return Err(CliError::new(
-            Exit::Usage,
             Code::Config,
             format!("the key file {name} is a directory"),
         ));
@@ -183,10 +179,9 @@ fn key_file(path: &Path) -> Result<String, Box<CliError>> {
     read_key(std::fs::File::open(path).map_err(unreadable)?, &name)
 }
 
-fn read_key(source: impl std::io::Read, name: &str) -> Result<String, Box<CliError>> {
+fn read_key(source: impl std::io::Read, name: &str) -> CliResult<String> {
     let wrong = |why: &str| {
         CliError::new(
-            Exit::Usage,
             Code::Config,
             format!("cannot read a key from {name}: {why}"),
         )

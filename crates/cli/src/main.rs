@@ -101,8 +101,7 @@ fn perform(cli: Cli, name: &str) -> Exit {
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            let cli_error =
-                CliError::new(Exit::Other, Code::Local, format!("cannot start: {error}"));
+            let cli_error = CliError::new(Code::Local, format!("cannot start: {error}"));
             out.error(&cli_error);
             return cli_error.exit();
         }
@@ -125,9 +124,7 @@ fn refuse(error: &clap::Error, wants_json: bool) -> Exit {
     if wants_json && error.use_stderr() {
         let text = error.render().to_string();
         let text = text.trim_start_matches("error: ").trim_end();
-        let line = out::json_line(&lines::stamped(
-            CliError::new(Exit::Usage, Code::Usage, text).json(),
-        ));
+        let line = out::json_line(&lines::stamped(CliError::new(Code::Usage, text).json()));
         // Whoever reads nothing needs no reason.
         let _ = writeln!(std::io::stdout(), "{line}");
         return Exit::Usage;
@@ -142,7 +139,7 @@ fn refuse(error: &clap::Error, wants_json: bool) -> Exit {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::ReaderGone,
         Err(error) => {
             let what = format!("cannot write to stdout: {error}");
-            let cli_error = CliError::new(Exit::Other, Code::Output, what);
+            let cli_error = CliError::new(Code::Output, what);
             let _ = write!(std::io::stderr(), "{}", cli_error.text(str::to_owned));
             cli_error.exit()
         }
@@ -156,17 +153,13 @@ fn last_words(wants_json: bool) {
             .location()
             .map_or_else(String::new, |at| format!(" at {at}"));
         let task = report::newest();
-        let error = CliError::new(
-            Exit::Other,
-            Code::Internal,
-            format!("a bug in taskward{place}"),
-        )
-        .why("Any task that was started keeps running.");
+        let error = CliError::new(Code::Internal, format!("a bug in taskward{place}"))
+            .why("Any task that was started keeps running.");
         let error = match &task {
             Some(task) => error.next("reattach", format!("taskward watch {}", task.quoted()), ""),
             None => error,
         };
-        let error = error.task(task);
+        let error = error.task(&task);
         // Nobody is left to tell that the streams are closed.
         if wants_json {
             let _ = writeln!(

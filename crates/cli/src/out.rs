@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::args::{ColorWhen, Global};
 use crate::codes::Code;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::lines::{LineType, line, pretty, stamped};
 use crate::sanitise::{self, clean};
@@ -150,7 +150,7 @@ impl Out {
     // --- stdout --------------------------------------------------------------------------------------------------
 
     /// Prints a part of the answer.
-    pub(crate) fn print(&self, text: &str) -> Result<(), Box<CliError>> {
+    pub(crate) fn print(&self, text: &str) -> CliResult<()> {
         let text = if self.stdout_is_terminal {
             clean(text)
         } else {
@@ -161,7 +161,7 @@ impl Out {
     }
 
     /// Prints JSON for people and programs alike.
-    pub(crate) fn print_json(&self, value: &Value) -> Result<(), Box<CliError>> {
+    pub(crate) fn print_json(&self, value: &Value) -> CliResult<()> {
         self.print(&pretty(value))
     }
 
@@ -205,16 +205,13 @@ impl Out {
     }
 
     /// Whether everything printed so far has arrived.
-    pub(crate) fn check(&self) -> Result<(), Box<CliError>> {
+    pub(crate) fn check(&self) -> CliResult<()> {
         match self.failure().take() {
             None => Ok(()),
-            Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(CliError::new(
-                Exit::ReaderGone,
-                Code::OutputClosed,
-                "output pipe closed",
-            )),
+            Some(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                Err(CliError::new(Code::OutputClosed, "output pipe closed"))
+            }
             Some(error) => Err(CliError::new(
-                Exit::Other,
                 Code::Output,
                 format!("cannot write to stdout: {error}"),
             )),

@@ -6,8 +6,7 @@ use taskward::core::{List, Pages};
 
 use crate::codes::Code;
 use crate::connection::Connection;
-use crate::error::CliError;
-use crate::exit::Exit;
+use crate::error::{CliError, CliResult};
 use crate::platform::Platform;
 
 /// The largest page that the API gives.
@@ -47,8 +46,8 @@ pub(crate) async fn each<P: Platform, O>(
     operation: O,
     extent: Extent,
     name: impl Fn(&O::Item) -> String,
-    mut take: impl FnMut(O::Item) -> Result<(), Box<CliError>>,
-) -> Result<usize, Box<CliError>>
+    mut take: impl FnMut(O::Item) -> CliResult<()>,
+) -> CliResult<usize>
 where
     O: List + Clone + Send + 'static,
     O::Output: Send,
@@ -64,13 +63,13 @@ async fn walk<P: Platform, O>(
     pages: &mut Pages<O>,
     extent: Extent,
     name: impl Fn(&O::Item) -> String,
-    take: &mut impl FnMut(O::Item) -> Result<(), Box<CliError>>,
-) -> Result<(), Box<CliError>>
+    take: &mut impl FnMut(O::Item) -> CliResult<()>,
+) -> CliResult<()>
 where
     O: List + Clone + Send + 'static,
     O::Output: Send,
 {
-    let endless = |what: String| Err(CliError::new(Exit::Other, Code::Protocol, what));
+    let endless = |what: String| Err(CliError::new(Code::Protocol, what));
     let mut left = extent.entries;
     let (mut read, mut stale) = (0, 0);
     let mut before = HashSet::new();

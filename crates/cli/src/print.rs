@@ -7,7 +7,7 @@ use taskward::Output as _;
 
 use crate::codes::Code;
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::platform::Platform;
 use crate::platform::Print;
@@ -23,7 +23,7 @@ pub(crate) struct Destination {
 
 impl Destination {
     /// `-o` and `--print`.
-    pub(crate) fn new(file: Option<PathBuf>, part: Option<Print>) -> Result<Self, Box<CliError>> {
+    pub(crate) fn new(file: Option<PathBuf>, part: Option<Print>) -> CliResult<Self> {
         if let Some(path) = &file {
             writable(path).map_err(|why| {
                 CliError::input(format!(
@@ -48,30 +48,26 @@ impl Destination {
         task: &TaskRef,
         answer: &P::Output,
         said: Option<&str>,
-    ) -> Result<Exit, Box<CliError>> {
+    ) -> CliResult<Exit> {
         let out = &connection.out;
         out.still();
-        let again = |error: Box<CliError>, note| {
+        let again = |error: CliError, note| {
             let command = connection.command(&format!("result {}", task.quoted()));
             match connection.sim() {
                 None => error.next("see", command, note),
                 Some(_) => error,
             }
-            .task(Some(task.clone()))
+            .task(task)
         };
         let text = P::part(answer, said, self.part).map_err(|what| {
             let what = format!("the task completed without {what}");
-            again(
-                CliError::new(Exit::Other, Code::NoAnswer, what),
-                "what there is",
-            )
+            again(CliError::new(Code::NoAnswer, what), "what there is")
         })?;
         // An answer that cannot be written to its file is still printed.
         let kept = match &self.file {
             Some(path) => write(path, text.as_bytes())
                 .map_err(|e| {
                     CliError::new(
-                        Exit::Other,
                         Code::Output,
                         format!("cannot write the answer to {}: {e}", path.display()),
                     )

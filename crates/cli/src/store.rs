@@ -16,8 +16,7 @@ use taskward::{Error, Snapshot, TaskId};
 use crate::args::Global;
 use crate::codes::Code;
 use crate::command_line;
-use crate::error::CliError;
-use crate::exit::Exit;
+use crate::error::{CliError, CliResult};
 use crate::out::Out;
 use crate::registry::ProviderName;
 use crate::shown::{self, Log};
@@ -85,10 +84,7 @@ impl std::fmt::Debug for TaskStore {
 
 impl TaskStore {
     /// For a command that starts something: what cannot be kept is not started.
-    pub(crate) fn for_start(
-        out: &Arc<Out>,
-        global: &Global,
-    ) -> Result<Option<Self>, Box<CliError>> {
+    pub(crate) fn for_start(out: &Arc<Out>, global: &Global) -> CliResult<Option<Self>> {
         if global.no_journal {
             out.say("--no-journal: if the reply to the start is lost, recover knows nothing of it, and the same command again may start a second task");
             return Ok(None);
@@ -141,10 +137,10 @@ impl TaskStore {
     }
 
     /// For a command about what is remembered.
-    pub(crate) fn open(out: &Arc<Out>, global: &Global) -> Result<Self, Box<CliError>> {
+    pub(crate) fn open(out: &Arc<Out>, global: &Global) -> CliResult<Self> {
         if global.no_journal {
             let what = "nothing can be found with --no-journal";
-            return Err(CliError::new(Exit::Usage, Code::Usage, what).why("Nothing was sent."));
+            return Err(CliError::new(Code::Usage, what).why("Nothing was sent."));
         }
         // To read it, it need not be possible to write to it.
         let journal = state_folder()
@@ -211,7 +207,7 @@ impl TaskStore {
     }
 
     /// Everything that can be read, the one kept last first. What cannot is told.
-    pub(crate) fn list(&self) -> Result<Vec<Entry>, Box<CliError>> {
+    pub(crate) fn list(&self) -> CliResult<Vec<Entry>> {
         let listing = self.listing().map_err(|e| unread(&e.to_string()))?;
         Ok(listing.entries)
     }
@@ -235,13 +231,13 @@ impl TaskStore {
     }
 
     /// The starts of which nothing can be read, each with the reason: their outcome is unknown.
-    pub(crate) fn unreadable(&self) -> Result<Vec<(EntryId, Damage)>, Box<CliError>> {
+    pub(crate) fn unreadable(&self) -> CliResult<Vec<(EntryId, Damage)>> {
         let listing = self.0.journal.list().map_err(|e| unread(&e.to_string()))?;
         Ok(starts(listing.damage))
     }
 
     /// The entry of this name, or of the one name that begins so.
-    pub(crate) fn find(&self, name: &str) -> Result<Entry, Box<CliError>> {
+    pub(crate) fn find(&self, name: &str) -> CliResult<Entry> {
         self.0.journal.find(name).map_err(|error| {
             let what = match &error {
                 JournalError::NoEntry(_) => {
@@ -256,7 +252,7 @@ impl TaskStore {
                     },
                 ) => {
                     let what = format!("the journal entry of {id} cannot be read");
-                    return CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
+                    return CliError::new(Code::OutcomeUnknown, what)
                         .why(format!("{damage}."))
                         .why("It may have created a task. Nothing was sent.")
                         .next("forget", forget(id), NO_LONGER_OPEN)
@@ -286,7 +282,7 @@ impl TaskStore {
     }
 
     /// The tasks of this id that were started here, each with its start, the one kept last first.
-    pub(crate) fn started(&self, id: &TaskId) -> Result<Vec<(TaskRef, Entry)>, Box<CliError>> {
+    pub(crate) fn started(&self, id: &TaskId) -> CliResult<Vec<(TaskRef, Entry)>> {
         let of_task = self.list()?.into_iter().filter_map(|entry| {
             let task = task_of(&entry).filter(|task| task.id() == id)?;
             entry.id.is_start().then_some((task, entry))
@@ -295,26 +291,26 @@ impl TaskStore {
     }
 
     /// Lets nobody else recover this start at the same time.
-    pub(crate) fn claim(&self, id: &EntryId) -> Result<Claim, Box<CliError>> {
+    pub(crate) fn claim(&self, id: &EntryId) -> CliResult<Claim> {
         let claim = self.0.journal.claim(id);
         claim.map_err(|error| claimed_or(&error, unread))
     }
 
     /// Keeps a task.
-    pub(crate) fn keep(&self, snapshot: &Snapshot) -> Result<(), Box<CliError>> {
+    pub(crate) fn keep(&self, snapshot: &Snapshot) -> CliResult<()> {
         let kept = self.0.journal.record(snapshot);
         kept.map_err(|error| unread(&error.to_string()))
     }
 
     /// Forgets a start.
-    pub(crate) fn forget(&self, id: &EntryId) -> Result<(), Box<CliError>> {
+    pub(crate) fn forget(&self, id: &EntryId) -> CliResult<()> {
         let removed = self.0.journal.remove(id);
         removed.map_err(|error| claimed_or(&error, unread))
     }
 
     /// A start that may have been of the same work, whose outcome is unknown, and that no process is making
     /// now for the first time.
-    pub(crate) fn twin(&self, start: &Snapshot) -> Result<Option<Twin>, Box<CliError>> {
+    pub(crate) fn twin(&self, start: &Snapshot) -> CliResult<Option<Twin>> {
         let listing = self.listing().map_err(|e| unwritten(&e.to_string()))?;
         for entry in listing.entries {
             if entry.is_open() && is_same_work(&entry.snapshot, start) && self.is_left(&entry)? {
@@ -332,7 +328,7 @@ impl TaskStore {
     }
 
     /// The other starts on the server of this one, as they are known now.
-    pub(crate) fn others(&self, start: &Entry) -> Result<Vec<Entry>, Box<CliError>> {
+    pub(crate) fn others(&self, start: &Entry) -> CliResult<Vec<Entry>> {
         let mut entries = self.list()?;
         entries.retain(|entry| {
             entry.id != start.id
@@ -385,14 +381,14 @@ impl TaskStore {
 
     /// Lets nobody else say something to this task of this server until [`spoken`](Self::spoken). Where that cannot be
     /// had, it is told, and is no reason to say nothing.
-    pub(crate) fn speak(&self, task: &TaskRef, origin: &str) -> Result<(), Box<CliError>> {
+    pub(crate) fn speak(&self, task: &TaskRef, origin: &str) -> CliResult<()> {
         let id = EntryId::of_task(task.provider().as_str(), origin, task.id());
         match self.0.journal.claim(&id) {
             Ok(claim) => {
                 self.speaking().insert(id, Speaking::new(claim, true));
                 Ok(())
             }
-            Err(error @ JournalError::Claimed(_)) => Err(broken(&error).task(Some(task.clone()))),
+            Err(error @ JournalError::Claimed(_)) => Err(broken(&error).task(task)),
             Err(error) => {
                 self.0.out.say(&format!(
                     "warning: {error}: another process may be answering this task"
@@ -453,7 +449,7 @@ impl TaskStore {
     }
 
     /// Whether a start that was open still is, and no process makes it for the first time.
-    fn is_left(&self, entry: &Entry) -> Result<bool, Box<CliError>> {
+    fn is_left(&self, entry: &Entry) -> CliResult<bool> {
         let journal = &self.0.journal;
         // Once it is claimed, nothing changes any more.
         let _claim = match journal.claim(&entry.id) {
@@ -521,27 +517,27 @@ fn waiting(out: &Arc<Out>) -> impl Fn(&Path) + Send + Sync + 'static {
 }
 
 /// The end that an error of the journal means, when it is one.
-pub(crate) fn cli_error(error: &Error) -> Option<Box<CliError>> {
+pub(crate) fn cli_error(error: &Error) -> Option<CliError> {
     let source = std::error::Error::source(error)?;
     source.downcast_ref::<JournalError>().map(broken)
 }
 
-fn broken(error: &JournalError) -> Box<CliError> {
+fn broken(error: &JournalError) -> CliError {
     claimed_or(error, unwritten)
 }
 
-fn claimed_or(error: &JournalError, or: fn(&str) -> Box<CliError>) -> Box<CliError> {
+fn claimed_or(error: &JournalError, or: fn(&str) -> CliError) -> CliError {
     match error {
         JournalError::Claimed(id) if !id.is_start() => {
             let what = "another process is answering this task";
             let note = "once that one has ended, if it is still meant";
-            CliError::new(Exit::Other, Code::Claimed, what)
+            CliError::new(Code::Claimed, what)
                 .why("Nothing was sent.")
                 .next("later", command_line::as_given(), note)
         }
         JournalError::Claimed(id) => {
             let what = format!("another process is at work on {id}");
-            CliError::new(Exit::Other, Code::Claimed, what)
+            CliError::new(Code::Claimed, what)
                 .why("It starts the task, or finds out what became of it. Nothing was sent.")
                 .next(
                     "later",
@@ -575,9 +571,9 @@ pub(crate) fn forget(id: &EntryId) -> String {
 /// When that may be done to what cannot be read.
 pub(crate) const NO_LONGER_OPEN: &str = "once its outcome is known; or move the file away";
 
-fn unwritten(why: &str) -> Box<CliError> {
+fn unwritten(why: &str) -> CliError {
     let what = "the start cannot be saved in the journal, so it was not sent";
-    CliError::new(Exit::Other, Code::Journal, what)
+    CliError::new(Code::Journal, what)
         .why(why)
         .why("If its reply were lost, the task could not be recovered.")
         .next(
@@ -587,8 +583,8 @@ fn unwritten(why: &str) -> Box<CliError> {
         )
 }
 
-fn unread(why: &str) -> Box<CliError> {
-    CliError::new(Exit::Other, Code::Journal, "the journal cannot be used").why(why)
+fn unread(why: &str) -> CliError {
+    CliError::new(Code::Journal, "the journal cannot be used").why(why)
 }
 
 /// The folder of the journal, where there is a place for it.

@@ -7,13 +7,13 @@ use serde_json::{Map, Value};
 use taskward::wire::DateTime;
 
 use crate::answers::form;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 
 /// The largest text that is read from a file or from stdin.
 const MAX_TEXT: u64 = 16 * 1024 * 1024;
 
 /// The text that an option means; `name` is the option's.
-pub(crate) fn text_or_file(name: &str, value: &str) -> Result<String, Box<CliError>> {
+pub(crate) fn text_or_file(name: &str, value: &str) -> CliResult<String> {
     match value.strip_prefix('@') {
         None => Ok(value.to_owned()),
         Some(literal) if literal.starts_with('@') => Ok(literal.to_owned()),
@@ -30,7 +30,7 @@ pub(crate) fn text_or_file(name: &str, value: &str) -> Result<String, Box<CliErr
 }
 
 /// The JSON object that an option means, in place or from a file.
-pub(crate) fn json_object(name: &str, value: &str) -> Result<Map<String, Value>, Box<CliError>> {
+pub(crate) fn json_object(name: &str, value: &str) -> CliResult<Map<String, Value>> {
     let text = text_or_file(name, value)?;
     // The mark that some editors put in front.
     form::object(text.strip_prefix('\u{feff}').unwrap_or(&text)).map_err(|why| {
@@ -39,13 +39,13 @@ pub(crate) fn json_object(name: &str, value: &str) -> Result<Map<String, Value>,
 }
 
 /// The whole of stdin as text.
-pub(crate) fn stdin_text(what: &str) -> Result<String, Box<CliError>> {
+pub(crate) fn stdin_text(what: &str) -> CliResult<String> {
     read_text(std::io::stdin().lock())
         .map_err(|why| CliError::input(format!("cannot read the {what} from stdin: {why}")))
 }
 
 /// The moment that an option means, RFC 3339: a time, or a span before now.
-pub(crate) fn moment(name: &str, text: &str) -> Result<String, Box<CliError>> {
+pub(crate) fn moment(name: &str, text: &str) -> CliResult<String> {
     // The last day that can be written is not one of all that can be counted.
     let is_time = DateTime::from(text).unix_millis().is_some();
     if is_time || humantime::parse_rfc3339(text).is_ok() {

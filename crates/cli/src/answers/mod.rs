@@ -17,8 +17,7 @@ use taskward::{Answer, Question, Reply};
 
 use crate::args::{Follow, Global, OnApproval};
 use crate::codes::Code;
-use crate::error::CliError;
-use crate::exit::Exit;
+use crate::error::{CliError, CliResult};
 use crate::out::Out;
 use crate::registry::ProviderName;
 use crate::report::Reporter;
@@ -49,7 +48,7 @@ impl Asker {
         follow: &Follow,
         provider: ProviderName,
         stdin_is_taken: bool,
-    ) -> Result<Self, Box<CliError>> {
+    ) -> CliResult<Self> {
         fits(follow, provider)?;
         let answers = follow
             .answers
@@ -163,7 +162,7 @@ impl Asker {
 }
 
 /// Whether a person sits at the terminal and may be asked.
-pub(crate) fn is_attended(global: &Global) -> Result<bool, Box<CliError>> {
+pub(crate) fn is_attended(global: &Global) -> CliResult<bool> {
     Ok(!global.json
         && !global.no_input()?
         && !global.key_stdin
@@ -201,7 +200,7 @@ pub(crate) fn in_words(answer: &Answer) -> String {
 }
 
 /// Whether the options are for this provider.
-fn fits(follow: &Follow, provider: ProviderName) -> Result<(), Box<CliError>> {
+fn fits(follow: &Follow, provider: ProviderName) -> CliResult<()> {
     let can = provider.capabilities();
     let options = [
         (follow.on_approval.is_some(), can.approval, "--on-approval"),
@@ -223,13 +222,13 @@ fn fits(follow: &Follow, provider: ProviderName) -> Result<(), Box<CliError>> {
 }
 
 /// An option that another provider has.
-pub(crate) fn not_here(option: &str, provider: ProviderName) -> Box<CliError> {
+pub(crate) fn not_here(option: &str, provider: ProviderName) -> CliError {
     let what = format!("{option} is not for {}", provider.title());
-    CliError::new(Exit::Usage, Code::Usage, what).why("Nothing was sent.")
+    CliError::new(Code::Usage, what).why("Nothing was sent.")
 }
 
 /// An answer or message that can be sent.
-pub(crate) fn checked(name: &str, text: String) -> Result<String, Box<CliError>> {
+pub(crate) fn checked(name: &str, text: String) -> CliResult<String> {
     if text.trim().is_empty() {
         return Err(CliError::input(format!(
             "{name} is empty: an agent takes words"

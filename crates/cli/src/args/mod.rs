@@ -13,8 +13,7 @@ use taskward::core::Capabilities;
 use taskward_sim::FaultRule;
 
 use crate::codes::Code;
-use crate::error::CliError;
-use crate::exit::Exit;
+use crate::error::{CliError, CliResult};
 use crate::platform::Print;
 use crate::registry::ProviderName;
 use crate::task_ref::{TaskArg, TaskRef};
@@ -483,7 +482,7 @@ impl Global {
         can: impl Fn(&Capabilities) -> bool,
         command: &str,
         instead: &str,
-    ) -> Result<ProviderName, Box<CliError>> {
+    ) -> CliResult<ProviderName> {
         let provider = self.provider.unwrap_or_else(|| first_able(&can));
         able(provider, can, command, instead)?;
         Ok(provider)
@@ -497,7 +496,7 @@ impl Global {
         can: impl Fn(&Capabilities) -> bool,
         command: &str,
         instead: &str,
-    ) -> Result<(ProviderName, TaskRef), Box<CliError>> {
+    ) -> CliResult<(ProviderName, TaskRef)> {
         let (provider, task) = self.task_or(task, first_able(&can))?;
         able(provider, can, command, instead)?;
         Ok((provider, task))
@@ -508,11 +507,10 @@ impl Global {
         &self,
         task: &TaskArg,
         fallback: ProviderName,
-    ) -> Result<(ProviderName, TaskRef), Box<CliError>> {
+    ) -> CliResult<(ProviderName, TaskRef)> {
         let provider = match (task.provider(), self.provider) {
             (Some(named), Some(wanted)) if named != wanted => {
                 return Err(CliError::new(
-                    Exit::Usage,
                     Code::Usage,
                     format!("--provider {wanted} and a task of {named} do not go together"),
                 )
@@ -525,12 +523,12 @@ impl Global {
     }
 
     /// The task, of the provider that its name or `--provider` says, or else of the one that is meant where none is named.
-    pub(crate) fn task(&self, task: &TaskArg) -> Result<(ProviderName, TaskRef), Box<CliError>> {
+    pub(crate) fn task(&self, task: &TaskArg) -> CliResult<(ProviderName, TaskRef)> {
         self.task_or(task, ProviderName::DEFAULT)
     }
 
     /// Whether nothing may be asked on the terminal: by option or environment.
-    pub(crate) fn no_input(&self) -> Result<bool, Box<CliError>> {
+    pub(crate) fn no_input(&self) -> CliResult<bool> {
         if self.no_input {
             return Ok(true);
         }
@@ -546,7 +544,7 @@ impl Global {
 }
 
 /// The time of `--timeout`: the option's, the environment's, or ten minutes.
-pub(crate) fn timeout(option: Option<Duration>) -> Result<Duration, Box<CliError>> {
+pub(crate) fn timeout(option: Option<Duration>) -> CliResult<Duration> {
     if let Some(time) = option {
         return Ok(time);
     }
@@ -557,14 +555,14 @@ pub(crate) fn timeout(option: Option<Duration>) -> Result<Duration, Box<CliError
 fn from_environment<T>(
     name: &str,
     read: impl FnOnce(&str) -> Result<T, String>,
-) -> Result<Option<T>, Box<CliError>> {
+) -> CliResult<Option<T>> {
     let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) else {
         return Ok(None);
     };
     let text = value.to_string_lossy();
     read(text.trim()).map(Some).map_err(|why| {
         let what = format!("the environment variable {name} is {text:?}: {why}");
-        CliError::new(Exit::Usage, Code::Config, what).why("Nothing was sent.")
+        CliError::new(Code::Config, what).why("Nothing was sent.")
     })
 }
 
@@ -599,7 +597,7 @@ fn able(
     can: impl Fn(&Capabilities) -> bool,
     command: &str,
     instead: &str,
-) -> Result<(), Box<CliError>> {
+) -> CliResult<()> {
     let is_able = |one: &ProviderName| can(&one.capabilities());
     if is_able(&found) {
         return Ok(());
@@ -614,7 +612,7 @@ fn able(
         able.join(" and "),
         found.title()
     );
-    Err(CliError::new(Exit::Usage, Code::Usage, what)
+    Err(CliError::new(Code::Usage, what)
         .why(instead)
         .why("Nothing was sent."))
 }

@@ -17,7 +17,7 @@ use crate::args::{self, Agents, Global};
 use crate::codes::Code;
 use crate::confirm;
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::lines::{self, LineType};
 use crate::out::Out;
@@ -26,11 +26,7 @@ use crate::sanitise::one_line;
 use crate::task_ref::quote;
 use crate::text_arg::{json_object, text_or_file};
 
-pub(super) async fn agents(
-    out: Arc<Out>,
-    global: &Global,
-    args: Agents,
-) -> Result<Exit, Box<CliError>> {
+pub(super) async fn agents(out: Arc<Out>, global: &Global, args: Agents) -> CliResult<Exit> {
     let instead = "Its tasks are started without naming an agent.";
     global.provider_able(|can| can.agents, "agents", instead)?;
     let open = |out: Arc<Out>| Connection::<Nanonets>::open(out, global, None);
@@ -59,7 +55,7 @@ async fn list(
     name: Option<String>,
     status: &[String],
     most: u32,
-) -> Result<(), Box<CliError>> {
+) -> CliResult<()> {
     let status = status.iter().map(String::as_str);
     let operation = ListAgents {
         cursor: None,
@@ -79,7 +75,7 @@ async fn list(
     table::list(connection, operation, most, shown).await
 }
 
-async fn show(connection: &Connection<Nanonets>, wanted: &str) -> Result<(), Box<CliError>> {
+async fn show(connection: &Connection<Nanonets>, wanted: &str) -> CliResult<()> {
     let id = agents::resolve(connection, wanted, For::Show).await?;
     let agent = connection
         .call(GetAgent(id.clone()))
@@ -97,7 +93,7 @@ async fn show(connection: &Connection<Nanonets>, wanted: &str) -> Result<(), Box
 }
 
 /// The name that was given; one without a letter is none.
-fn named(name: Option<&str>) -> Result<Option<String>, Box<CliError>> {
+fn named(name: Option<&str>) -> CliResult<Option<String>> {
     match name {
         Some(name) if name.trim().is_empty() => {
             Err(CliError::input("the name is empty").why("Nothing was sent."))
@@ -106,17 +102,17 @@ fn named(name: Option<&str>) -> Result<Option<String>, Box<CliError>> {
     }
 }
 
-fn prompt(given: Option<&str>) -> Result<Option<String>, Box<CliError>> {
+fn prompt(given: Option<&str>) -> CliResult<Option<String>> {
     given
         .map(|text| text_or_file("--system-prompt", text))
         .transpose()
 }
 
-fn config(given: Option<&str>) -> Result<Option<AgentConfig>, Box<CliError>> {
+fn config(given: Option<&str>) -> CliResult<Option<AgentConfig>> {
     given.map(|text| json_object("--config", text)).transpose()
 }
 
-fn creation(args: &args::CreateAgent) -> Result<CreateAgentRequest, Box<CliError>> {
+fn creation(args: &args::CreateAgent) -> CliResult<CreateAgentRequest> {
     Ok(CreateAgentRequest {
         name: named(args.name.as_deref())?,
         system_prompt: prompt(args.system_prompt.as_deref())?,
@@ -124,10 +120,7 @@ fn creation(args: &args::CreateAgent) -> Result<CreateAgentRequest, Box<CliError
     })
 }
 
-async fn create(
-    connection: &Connection<Nanonets>,
-    request: CreateAgentRequest,
-) -> Result<(), Box<CliError>> {
+async fn create(connection: &Connection<Nanonets>, request: CreateAgentRequest) -> CliResult<()> {
     let name = request.name.clone();
     let agent = connection
         .call(CreateAgent(request))
@@ -137,11 +130,7 @@ async fn create(
 }
 
 /// Why an agent was not created, or may have been.
-fn uncreated(
-    connection: &Connection<Nanonets>,
-    error: Box<CliError>,
-    name: Option<&str>,
-) -> Box<CliError> {
+fn uncreated(connection: &Connection<Nanonets>, error: CliError, name: Option<&str>) -> CliError {
     let list = match name {
         Some(name) => format!("agents list --name {}", quote(name)),
         None => "agents list --limit 5".to_owned(),
@@ -169,11 +158,7 @@ fn uncreated(
     }
 }
 
-async fn update(
-    out: Arc<Out>,
-    global: &Global,
-    args: args::UpdateAgent,
-) -> Result<(), Box<CliError>> {
+async fn update(out: Arc<Out>, global: &Global, args: args::UpdateAgent) -> CliResult<()> {
     let change = UpdateAgentRequest {
         name: named(args.name.as_deref())?,
         system_prompt: prompt(args.system_prompt.as_deref())?,
@@ -233,10 +218,10 @@ fn replacement(agent: &str, present: Option<AgentConfig>, new: &AgentConfig) -> 
 /// Why an agent was not changed, or may have been.
 fn unchanged(
     connection: &Connection<Nanonets>,
-    error: Box<CliError>,
+    error: CliError,
     id: &str,
     name: Option<&str>,
-) -> Box<CliError> {
+) -> CliError {
     if error.exit() == Exit::Unknown {
         let show = connection.command(&format!("agents show {}", quote(id)));
         return error
@@ -245,7 +230,7 @@ fn unchanged(
             .next("see", show, "how it is now");
     }
     let refusal =
-        |error: Box<CliError>, what: String| error.refusal(what).why("The agent is as it was.");
+        |error: CliError, what: String| error.refusal(what).why("The agent is as it was.");
     match (error.http_status(), name) {
         (Some(409), Some(name)) => {
             let list = format!("agents list --name {}", quote(name));
@@ -258,11 +243,7 @@ fn unchanged(
     }
 }
 
-async fn versions(
-    connection: &Connection<Nanonets>,
-    wanted: &str,
-    most: u32,
-) -> Result<(), Box<CliError>> {
+async fn versions(connection: &Connection<Nanonets>, wanted: &str, most: u32) -> CliResult<()> {
     let id = agents::resolve(connection, wanted, For::Show).await?;
     let operation = ListAgentVersions {
         limit: pages::size(most),
@@ -284,7 +265,7 @@ async fn versions(
         .map_err(|error| missing(connection, error, &id))
 }
 
-async fn publish(connection: &Connection<Nanonets>, wanted: &str) -> Result<(), Box<CliError>> {
+async fn publish(connection: &Connection<Nanonets>, wanted: &str) -> CliResult<()> {
     let id = agents::resolve(connection, wanted, For::Care).await?;
     let published = connection
         .call(PublishAgentVersion(id.clone()))
@@ -297,10 +278,10 @@ async fn publish(connection: &Connection<Nanonets>, wanted: &str) -> Result<(), 
 /// Why a draft was not published, or may have been.
 fn unpublished(
     connection: &Connection<Nanonets>,
-    error: Box<CliError>,
+    error: CliError,
     wanted: &str,
     id: &str,
-) -> Box<CliError> {
+) -> CliError {
     let versions = connection.command(&format!("agents versions {}", quote(id)));
     if error.exit() == Exit::Unknown {
         return error
@@ -318,7 +299,7 @@ fn unpublished(
 }
 
 /// A refusal of an agent's id. For one of another workspace the platform's documentation has both 403 and 404.
-fn missing(connection: &Connection<Nanonets>, error: Box<CliError>, id: &str) -> Box<CliError> {
+fn missing(connection: &Connection<Nanonets>, error: CliError, id: &str) -> CliError {
     let status = error.http_status();
     if !matches!(status, Some(403 | 404)) || error.exit() == Exit::Unknown {
         return error;
@@ -338,14 +319,14 @@ fn taken(name: &str) -> String {
 }
 
 /// Tells what became of an agent, and prints its id.
-fn told(connection: &Connection<Nanonets>, what: &str, agent: Agent) -> Result<(), Box<CliError>> {
+fn told(connection: &Connection<Nanonets>, what: &str, agent: Agent) -> CliResult<()> {
     announce(connection, what, &agent.clone().into());
     let id = agent.id.to_string();
     print(connection, &id, &whole(agent))
 }
 
 /// Prints an id for scripts, or all of it for programs.
-fn print(connection: &Connection<Nanonets>, id: &str, value: &Value) -> Result<(), Box<CliError>> {
+fn print(connection: &Connection<Nanonets>, id: &str, value: &Value) -> CliResult<()> {
     if connection.out.is_json() {
         connection.out.line(value.clone());
         return Ok(());

@@ -13,7 +13,7 @@ use taskward::core::{BuildError, Operation, ReadError, Request, Response, Safety
 use crate::args::{Api, Global};
 use crate::calls::Calls;
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exact;
 use crate::exit::Exit;
 use crate::lines::pretty;
@@ -21,7 +21,7 @@ use crate::out::Out;
 use crate::registry::on_platform;
 use crate::text_arg::text_or_file;
 
-pub(super) async fn api(out: Arc<Out>, global: &Global, args: Api) -> Result<Exit, Box<CliError>> {
+pub(super) async fn api(out: Arc<Out>, global: &Global, args: Api) -> CliResult<Exit> {
     let body = on_platform!(global.provider(), P => call::<P>(out.clone(), global, &args).await)?;
     match serde_json::from_slice::<Value>(&body) {
         Ok(value) if out.is_json() => out.data(&value),
@@ -39,11 +39,7 @@ pub(super) async fn api(out: Arc<Out>, global: &Global, args: Api) -> Result<Exi
     Ok(Exit::Ok)
 }
 
-async fn call<P: Calls>(
-    out: Arc<Out>,
-    global: &Global,
-    args: &Api,
-) -> Result<Bytes, Box<CliError>> {
+async fn call<P: Calls>(out: Arc<Out>, global: &Global, args: &Api) -> CliResult<Bytes> {
     let call = Raw::new(P::DEFAULTS.api_prefix, args)?;
     let connection: Connection<P> = Connection::open(out, global, None)?;
     connection.call(call).await
@@ -58,7 +54,7 @@ struct Raw {
 }
 
 impl Raw {
-    fn new(prefix: &str, args: &Api) -> Result<Self, Box<CliError>> {
+    fn new(prefix: &str, args: &Api) -> CliResult<Self> {
         let method = args.method.to_uppercase();
         let method = Method::from_bytes(method.as_bytes())
             .map_err(|_| CliError::input(format!("{:?} is no HTTP method", args.method)))?;

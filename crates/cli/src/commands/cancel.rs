@@ -12,7 +12,7 @@ use crate::calls::Calls;
 use crate::codes::Code;
 use crate::confirm;
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::exit_report;
 use crate::follow::{Deadlines, FollowSetup, Followed, LAST_CHANCE};
@@ -26,23 +26,19 @@ use crate::task_ref::TaskRef;
 /// Failures in a row after which a server that is down is left alone.
 const GIVEN_UP: u32 = 8;
 
-pub(super) async fn cancel(
-    out: Arc<Out>,
-    global: &Global,
-    args: Cancel,
-) -> Result<Exit, Box<CliError>> {
+pub(super) async fn cancel(out: Arc<Out>, global: &Global, args: Cancel) -> CliResult<Exit> {
     let (provider, task) = global.task(&args.task)?;
     if !provider.capabilities().cancel {
-        return Err(unsupported(provider).task(Some(task)));
+        return Err(unsupported(provider).task(&task));
     }
     let deadlines = Deadlines::both(args::timeout(args.timeout)?);
     if !args.yes {
         confirm::attended(global, "cancelling cannot be undone")
-            .map_err(|error| error.task(Some(task.clone())))?;
+            .map_err(|error| error.task(&task))?;
         let question = format!("stop {task}? What it has done so far is lost");
         if !confirm::sure(&out, &question) {
             let declined = confirm::declined("not cancelled; nothing was sent");
-            return Err(declined.task(Some(task)));
+            return Err(declined.task(&task));
         }
     }
     on_platform!(provider, P => {
@@ -52,9 +48,9 @@ pub(super) async fn cancel(
 }
 
 /// The error of a platform whose API cannot cancel.
-fn unsupported(provider: ProviderName) -> Box<CliError> {
+fn unsupported(provider: ProviderName) -> CliError {
     let what = format!("cancelling is not part of the API of {}", provider.title());
-    CliError::new(Exit::Usage, Code::Unsupported, what)
+    CliError::new(Code::Unsupported, what)
         .why("Its documentation names no such call. Nothing was sent.")
         .next(
             "if you know one",
@@ -68,7 +64,7 @@ async fn stop<P: Calls>(
     connection: &Connection<P>,
     task: &TaskRef,
     deadlines: Deadlines,
-) -> Result<Exit, Box<CliError>> {
+) -> CliResult<Exit> {
     connection.banner();
     let reporter = Arc::new(Reporter::new(connection, Some(task.clone()), false));
     reporter.watching();
@@ -114,7 +110,7 @@ fn told<P: Calls>(
     task: &TaskRef,
     reporter: &Reporter,
     end: RunResult<P::Output>,
-) -> Result<Exit, Box<CliError>> {
+) -> CliResult<Exit> {
     let out = &connection.out;
     let outcome = match end {
         RunResult::Ended(outcome) => outcome,
@@ -127,7 +123,7 @@ fn told<P: Calls>(
         _ => {
             let error = exit_report::outcome(connection, &StartKind::Watch, reporter, outcome);
             let error = error.expect_err("every success is named above");
-            return Err(error.task(Some(task.clone())));
+            return Err(error.task(task));
         }
     };
     if out.is_json() {
@@ -153,7 +149,7 @@ struct Request<'a, P: Calls> {
 
 impl<P: Calls> Request<'_, P> {
     /// Takes an event, unless it is the end.
-    fn heard(&mut self, event: Event, refusal: Option<&ApiError>) -> Result<(), Box<CliError>> {
+    fn heard(&mut self, event: Event, refusal: Option<&ApiError>) -> CliResult<()> {
         match event {
             Event::Cancelling => self.is_taken = true,
             Event::Retrying {
@@ -163,13 +159,12 @@ impl<P: Calls> Request<'_, P> {
                 return Err(self.unheard(&failed.to_string()));
             }
             Event::CancelRefused(why) => {
-                return Err(CliError::new(
-                    exit_report::exit_of_refusal(refusal),
-                    Code::Refused,
-                    "the server did not cancel the task",
-                )
-                .why(why.to_string())
-                .task(Some(self.task.clone())));
+                return Err(
+                    CliError::new(Code::Refused, "the server did not cancel the task")
+                        .ending(exit_report::exit_of_refusal(refusal))
+                        .why(why.to_string())
+                        .task(self.task),
+                );
             }
             _ => {}
         }
@@ -177,7 +172,7 @@ impl<P: Calls> Request<'_, P> {
     }
 
     /// A signal takes no request back that may have left: its effect is waited for a little.
-    async fn interrupted(&mut self, followed: &mut Followed<'_, P>) -> Result<(), Box<CliError>> {
+    async fn interrupted(&mut self, followed: &mut Followed<'_, P>) -> CliResult<()> {
         let out = self.connection.out.clone();
         out.tell(&format!(
             "waiting up to {} s for the task to stop; press Ctrl-C again to detach now",
@@ -202,7 +197,7 @@ impl<P: Calls> Request<'_, P> {
     }
 
     /// Nobody knows whether the task stops.
-    fn unconfirmed(&self) -> Box<CliError> {
+    fn unconfirmed(&self) -> CliError {
         let (why, result) = match self.is_taken {
             true => (
                 "The server took the request, and the task was not seen to have stopped.",
@@ -214,16 +209,16 @@ impl<P: Calls> Request<'_, P> {
         let status = self
             .connection
             .command(&format!("status {}", self.task.quoted()));
-        CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
+        CliError::new(Code::OutcomeUnknown, what)
             .why(why)
             .why("The same command again does no harm.")
             .cancel(result.as_ref())
             .next("see", status, "whether it keeps running")
-            .task(Some(self.task.clone()))
+            .task(self.task)
     }
 
     /// The server cannot be asked to stop the task, or cannot say what became of it.
-    fn unheard(&self, why: &str) -> Box<CliError> {
+    fn unheard(&self, why: &str) -> CliError {
         let (what, note) = if self.is_taken {
             (
                 "the server took the request to stop the task, and the task cannot be read",
@@ -238,10 +233,10 @@ impl<P: Calls> Request<'_, P> {
         let status = self
             .connection
             .command(&format!("status {}", self.task.quoted()));
-        CliError::new(Exit::TryLater, Code::NotCancelled, what)
+        CliError::new(Code::NotCancelled, what)
             .why(format!("Last: {}", one_line(why)))
             .why("The same command again does no harm.")
             .next("see", status, note)
-            .task(Some(self.task.clone()))
+            .task(self.task)
     }
 }

@@ -6,7 +6,7 @@ use taskward::Event;
 
 use crate::calls::Calls;
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::CliResult;
 use crate::follow::Followed;
 use crate::report::words;
 
@@ -27,7 +27,7 @@ pub(super) enum Seen {
 pub(super) async fn effect<P: Calls>(
     connection: &Connection<P>,
     followed: &mut Followed<'_, P>,
-) -> Result<Seen, Box<CliError>> {
+) -> CliResult<Seen> {
     let patience = tokio::time::sleep(connection.clock.real(LANDING));
     tokio::pin!(patience);
     loop {

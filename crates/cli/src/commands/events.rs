@@ -10,7 +10,7 @@ use taskward::core::{EventSeq, RawEvent, TimeLimit};
 use super::read::each_event;
 use crate::args::{Events, Global};
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::exit_report;
 use crate::follow::{Deadlines, FollowSetup};
@@ -22,11 +22,7 @@ use crate::task_ref::TaskRef;
 /// What a task of Nanonets has instead.
 const INSTEAD: &str = "A task's steps are printed by taskward result TASK --full.";
 
-pub(super) async fn events(
-    out: Arc<Out>,
-    global: &Global,
-    args: Events,
-) -> Result<Exit, Box<CliError>> {
+pub(super) async fn events(out: Arc<Out>, global: &Global, args: Events) -> CliResult<Exit> {
     let (_, task) = global.task_able(&args.task, |can| can.events, "events", INSTEAD)?;
     let connection: Connection<AgentHarness> = Connection::open(out, global, args.speed)?;
     let after = args.after.map(EventSeq);
@@ -42,7 +38,7 @@ pub(super) async fn events(
     .map_err(|error| match error.exit() {
         // Whoever has read enough misses nothing.
         Exit::ReaderGone => error,
-        _ => error.task(Some(task.clone())),
+        _ => error.task(&task),
     })?;
     connection.out.passed_over(unreadable);
     if count == 0 && unreadable == 0 {
@@ -51,7 +47,7 @@ pub(super) async fn events(
     Ok(Exit::Ok)
 }
 
-fn print(out: &Out, task: &TaskRef, event: &RawEvent) -> Result<(), Box<CliError>> {
+fn print(out: &Out, task: &TaskRef, event: &RawEvent) -> CliResult<()> {
     if out.is_json() {
         out.line(event_line(event, Some(task)));
         return out.check();
@@ -65,7 +61,7 @@ async fn follow(
     task: &TaskRef,
     after: Option<EventSeq>,
     timeout: Option<std::time::Duration>,
-) -> Result<Exit, Box<CliError>> {
+) -> CliResult<Exit> {
     let mut policy = Deadlines::both(crate::args::timeout(timeout)?).policy();
     // Whoever only reads along waits for the human as long as the platform does.
     policy.human = None;
@@ -78,7 +74,7 @@ async fn follow(
     let mut followed = watched.begin(connection).await?;
     let told = async {
         while followed.event().await?.is_some() {}
-        Ok::<_, Box<CliError>>(())
+        Ok::<_, CliError>(())
     };
     // The run's own clock stands still while a human is asked; a time limit that was given does not.
     match timeout.filter(|limit| !limit.is_zero()) {

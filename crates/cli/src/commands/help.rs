@@ -5,7 +5,7 @@ use clap::CommandFactory as _;
 use crate::args::Cli;
 use crate::codes;
 use crate::codes::Code;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::lines::LineType;
 use crate::out::Out;
@@ -166,7 +166,7 @@ The start of a run is repeated under its key, and never creates two. When its ou
 printed command with --idempotency-key KEY, follows the run if it exists, and starts it if it does not.
 ";
 
-pub(super) fn help(out: &Out, topic: &[String]) -> Result<Exit, Box<CliError>> {
+pub(super) fn help(out: &Out, topic: &[String]) -> CliResult<Exit> {
     let mut command = Cli::command();
     command.build();
     let Some(name) = topic.first() else {
@@ -185,7 +185,6 @@ pub(super) fn help(out: &Out, topic: &[String]) -> Result<Exit, Box<CliError>> {
         None => {
             let topics: Vec<&str> = TOPICS.iter().map(|(topic, _)| *topic).collect();
             return Err(CliError::new(
-                Exit::Usage,
                 Code::Usage,
                 format!("there is no command or topic {:?}", topic.join(" ")),
             )

@@ -10,7 +10,7 @@ use taskward::journal::{Damage, Entry, EntryId};
 use super::table;
 use crate::args::Global;
 use crate::clock::ago;
-use crate::error::CliError;
+use crate::error::CliResult;
 use crate::exit::Exit;
 use crate::lines::{self, LineType};
 use crate::out::Out;
@@ -66,7 +66,7 @@ impl Here {
 }
 
 /// Prints what is known, the one kept last first: at most so many tasks, and every start whose outcome is unknown.
-pub(super) fn all(out: &Arc<Out>, global: &Global, most: u32) -> Result<Exit, Box<CliError>> {
+pub(super) fn all(out: &Arc<Out>, global: &Global, most: u32) -> CliResult<Exit> {
     let store = TaskStore::open(out, global)?;
     let mut entries = of_provider(store.list()?, global);
     // Whose they are nobody can read.
@@ -112,12 +112,7 @@ pub(super) fn of_provider(mut entries: Vec<Entry>, global: &Global) -> Vec<Entry
 type Hidden = (EntryId, Damage);
 
 /// Prints entries as a table, or as JSON lines, and starts that cannot be read.
-pub(super) fn print(
-    out: &Out,
-    entries: &[Entry],
-    hidden: &[Hidden],
-    none: &str,
-) -> Result<(), Box<CliError>> {
+pub(super) fn print(out: &Out, entries: &[Entry], hidden: &[Hidden], none: &str) -> CliResult<()> {
     if out.is_json() {
         let hidden = hidden.iter().map(hidden_line);
         let lines = entries.iter().map(line).chain(hidden);

@@ -13,7 +13,7 @@ use super::table::{self, Shown};
 use crate::agents::{self, For};
 use crate::args::{Global, Ls};
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::lines::{self, LineType};
 use crate::out::Out;
@@ -21,7 +21,7 @@ use crate::pages;
 use crate::task_ref::TaskRef;
 use crate::text_arg::moment;
 
-pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> Result<Exit, Box<CliError>> {
+pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> CliResult<Exit> {
     if args.local {
         return local::all(&out, global, args.limit);
     }

@@ -12,7 +12,7 @@ use crate::args::{Global, OneTask};
 use crate::calls::Calls as _;
 use crate::clock::age;
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::CliResult;
 use crate::exit::Exit;
 use crate::lines::{self, LineType};
 use crate::out::Out;
@@ -21,11 +21,7 @@ use crate::report::{question_head, question_line, words};
 use crate::sanitise::one_line;
 use crate::task_ref::TaskRef;
 
-pub(super) async fn messages(
-    out: Arc<Out>,
-    global: &Global,
-    args: OneTask,
-) -> Result<Exit, Box<CliError>> {
+pub(super) async fn messages(out: Arc<Out>, global: &Global, args: OneTask) -> CliResult<Exit> {
     let instead =
         "A task of Agent Harness has no conversation; taskward events lists what happened to it.";
     let (_, task) = global.task_able(&args.task, |can| can.message, "messages", instead)?;
@@ -60,7 +56,7 @@ async fn question(
     global: &Global,
     task: &TaskRef,
     newest: &str,
-) -> Result<(), Box<CliError>> {
+) -> CliResult<()> {
     // The conversation is what was asked for, and it was printed.
     let Ok(state) = Nanonets::state(connection, task).await else {
         connection

@@ -28,12 +28,12 @@ mod watch;
 use std::sync::Arc;
 
 use crate::args::{Cli, Command};
-use crate::error::CliError;
+use crate::error::CliResult;
 use crate::exit::Exit;
 use crate::out::Out;
 
 /// Does what was asked.
-pub(crate) async fn perform(cli: Cli, out: Arc<Out>) -> Result<Exit, Box<CliError>> {
+pub(crate) async fn perform(cli: Cli, out: Arc<Out>) -> CliResult<Exit> {
     let global = &cli.global;
     let exit = match cli.command {
         Command::Run(args) => run::run(out.clone(), global, *args).await,

@@ -17,8 +17,7 @@ use crate::args::Global;
 use crate::calls::Calls;
 use crate::codes::Code;
 use crate::connection::Connection;
-use crate::error::CliError;
-use crate::exit::Exit;
+use crate::error::{CliError, CliResult};
 use crate::report::Reporter;
 use crate::store::TaskStore;
 use crate::task_ref::TaskRef;
@@ -30,16 +29,16 @@ const READ_WITHIN: Duration = Duration::from_secs(15);
 pub(super) async fn open<P: Calls>(
     connection: &Connection<P>,
     task: &TaskRef,
-) -> Result<Option<Question>, Box<CliError>> {
+) -> CliResult<Option<Question>> {
     if !P::CAPABILITIES.events {
         let read = connection
             .call(Read::<P>::new(task, ReadKind::Questions))
             .await;
-        return match read.map_err(|cli_error| cli_error.task(Some(task.clone())))? {
+        return match read.map_err(|cli_error| cli_error.task(task))? {
             PollResult::Asking(questions) => Ok(questions.into_iter().next()),
             PollResult::Unclear => {
                 let what = "what was said last cannot be read: it cannot be told what is asked";
-                Err(CliError::new(Exit::Other, Code::Decode, what).task(Some(task.clone())))
+                Err(CliError::new(Code::Decode, what).task(task))
             }
             _ => Ok(None),
         };
@@ -184,7 +183,7 @@ pub(super) async fn keep_shown<P: Calls>(
     task: &TaskRef,
     question: &Question,
     was_read: bool,
-) -> Result<(), Box<CliError>> {
+) -> CliResult<()> {
     if !was_read {
         return Ok(());
     }

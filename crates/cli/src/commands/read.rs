@@ -9,8 +9,7 @@ use taskward::{Provider, TaskId};
 use crate::calls::Calls;
 use crate::codes::Code;
 use crate::connection::Connection;
-use crate::error::CliError;
-use crate::exit::Exit;
+use crate::error::{CliError, CliResult};
 use crate::task_ref::TaskRef;
 
 /// A read of one task.
@@ -54,8 +53,8 @@ pub(crate) async fn each_event<P: Calls>(
     connection: &Connection<P>,
     task: &TaskRef,
     after: Option<EventSeq>,
-    mut take: impl FnMut(&StreamEvent) -> Result<(), Box<CliError>>,
-) -> Result<usize, Box<CliError>> {
+    mut take: impl FnMut(&StreamEvent) -> CliResult<()>,
+) -> CliResult<usize> {
     let mut last = after;
     let mut unreadable = 0;
     let mut cursor = None;
@@ -64,7 +63,7 @@ pub(crate) async fn each_event<P: Calls>(
         let PollResult::Events(page) = connection.read(task, Read::<P>::new(task, read)).await?
         else {
             let what = "the list of events reads like no list of events";
-            return Err(CliError::new(Exit::Other, Code::Decode, what));
+            return Err(CliError::new(Code::Decode, what));
         };
         let read = page.events.len();
         unreadable += page.events.unreadable();
@@ -92,7 +91,7 @@ pub(crate) async fn each_event<P: Calls>(
             let what = format!(
                 "the server's list of events continues at a cursor of {bytes} bytes, which no request can carry"
             );
-            return Err(CliError::new(Exit::Other, Code::Protocol, what));
+            return Err(CliError::new(Code::Protocol, what));
         }
     }
 }

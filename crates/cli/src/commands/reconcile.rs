@@ -11,8 +11,7 @@ use crate::calls::Calls;
 use crate::codes::Code;
 use crate::command_line;
 use crate::connection::Connection;
-use crate::error::CliError;
-use crate::exit::Exit;
+use crate::error::{CliError, CliResult};
 use crate::exit_report;
 use crate::follow::FollowSetup;
 use crate::report::Reporter;
@@ -50,7 +49,7 @@ impl<P: Calls> EarlierWrite<'_, P> {
         kept: Snapshot,
         global: &Global,
         reporter: Arc<Reporter>,
-    ) -> Result<Found, Box<CliError>> {
+    ) -> CliResult<Found> {
         let connection = self.connection;
         let said = kept.unconfirmed_write().unwrap_or_default().to_owned();
         connection
@@ -105,15 +104,15 @@ impl<P: Calls> EarlierWrite<'_, P> {
     }
 
     /// Something else has arrived.
-    pub(super) fn other(&self, said: &str) -> Box<CliError> {
+    pub(super) fn other(&self, said: &str) -> CliError {
         let what =
             "something else that was sent from here before has arrived; nothing was sent now";
         let see = self.connection.command(&P::conversation(self.task));
-        CliError::new(Exit::Other, Code::NotSent, what)
+        CliError::new(Code::NotSent, what)
             .why(format!("It said: {}", one_line(said)))
             .next("see", see, "what the agent makes of it")
             .next("send", command_line::as_given(), "sends this, too")
-            .task(Some(self.task.clone()))
+            .task(self.task)
     }
 
     /// Nobody knows, so a person decides.
@@ -122,7 +121,7 @@ impl<P: Calls> EarlierWrite<'_, P> {
         said: &str,
         answered: Option<&QuestionId>,
         global: &Global,
-    ) -> Result<(), Box<CliError>> {
+    ) -> CliResult<()> {
         let what = "something that was sent from here before may or may not have arrived";
         let said = one_line(said);
         let question = format!("{what} ({said:?}); send this anyway?");
@@ -136,11 +135,11 @@ impl<P: Calls> EarlierWrite<'_, P> {
             }
             _ => command_line::with(self.command, "--force-new"),
         };
-        Err(CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
+        Err(CliError::new(Code::OutcomeUnknown, what)
             .why(format!("It said: {said}"))
             .why("Nothing was sent now.")
             .next("see", see, "whether it is there")
             .next("or", anyhow, "sends this anyway")
-            .task(Some(self.task.clone())))
+            .task(self.task))
     }
 }

@@ -9,7 +9,7 @@ use crate::args::{Global, ResultOf};
 use crate::calls::Calls;
 use crate::codes::Code;
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::lines::{LineType, line};
 use crate::out::Out;
@@ -32,17 +32,13 @@ pub(crate) trait ReadsResult: Calls {
         connection: &Connection<Self>,
         task: &TaskRef,
         to: &Destination,
-    ) -> Result<Exit, Box<CliError>>;
+    ) -> CliResult<Exit>;
 
     /// Reads everything that is told of a task, whatever its state.
-    async fn feed(connection: &Connection<Self>, task: &TaskRef) -> Result<Feed, Box<CliError>>;
+    async fn feed(connection: &Connection<Self>, task: &TaskRef) -> CliResult<Feed>;
 }
 
-pub(super) async fn result(
-    out: Arc<Out>,
-    global: &Global,
-    args: ResultOf,
-) -> Result<Exit, Box<CliError>> {
+pub(super) async fn result(out: Arc<Out>, global: &Global, args: ResultOf) -> CliResult<Exit> {
     let to = Destination::new(args.output, args.print)?;
     let (provider, task) = global.task(&args.task)?;
     let done = on_platform!(provider, P => {
@@ -52,13 +48,10 @@ pub(super) async fn result(
             false => P::answer(&connection, &task, &to).await,
         }
     });
-    done.map_err(|error| error.task(Some(task)))
+    done.map_err(|error| error.task(&task))
 }
 
-async fn feed<P: ReadsResult>(
-    connection: &Connection<P>,
-    task: &TaskRef,
-) -> Result<Exit, Box<CliError>> {
+async fn feed<P: ReadsResult>(connection: &Connection<P>, task: &TaskRef) -> CliResult<Exit> {
     let Feed {
         status,
         exit,
@@ -82,9 +75,8 @@ pub(crate) fn pending<P: Calls>(
     connection: &Connection<P>,
     task: &TaskRef,
     status: &Status,
-) -> Box<CliError> {
+) -> CliError {
     CliError::new(
-        Exit::Pending,
         Code::Pending,
         format!("the task is not over: it is {}", one_line(status.as_str())),
     )

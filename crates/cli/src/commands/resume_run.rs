@@ -9,7 +9,7 @@ use taskward::agent_harness::operations::ResumeRun as Resume;
 use super::watch;
 use crate::args::{Global, ResumeRun};
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::CliResult;
 use crate::exit::Exit;
 use crate::out::Out;
 use crate::report::result_line;
@@ -18,11 +18,7 @@ use crate::report::result_line;
 const INSTEAD: &str =
     "Its tasks do not stall; one that is over takes another turn with taskward send --continue.";
 
-pub(super) async fn resume_run(
-    out: Arc<Out>,
-    global: &Global,
-    args: ResumeRun,
-) -> Result<Exit, Box<CliError>> {
+pub(super) async fn resume_run(out: Arc<Out>, global: &Global, args: ResumeRun) -> CliResult<Exit> {
     let (_, task) = global.task_able(&args.task, |can| can.resume, "resume-run", INSTEAD)?;
     let connection: Connection<AgentHarness> =
         Connection::open(out.clone(), global, args.follow.speed)?;
@@ -36,7 +32,7 @@ pub(super) async fn resume_run(
                     connection.command(&format!("status {}", task.quoted())),
                     "only a stalled task can be resumed",
                 )
-                .task(Some(task.clone()))
+                .task(&task)
         })?;
     out.say("the task was resumed");
     if args.watch {

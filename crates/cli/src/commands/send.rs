@@ -18,7 +18,7 @@ use crate::clock::{age, span};
 use crate::codes::Code;
 use crate::command_line;
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::exit_report;
 use crate::follow::{Deadlines, FollowSetup, Followed};
@@ -30,11 +30,7 @@ use crate::sent::StartKind;
 use crate::store::TaskStore;
 use crate::task_ref::TaskRef;
 
-pub(super) async fn send(
-    out: Arc<Out>,
-    global: &Global,
-    args: Send,
-) -> Result<Exit, Box<CliError>> {
+pub(super) async fn send(out: Arc<Out>, global: &Global, args: Send) -> CliResult<Exit> {
     let instead =
         "A task of Agent Harness is told only what it waits for, by approve, reject or input.";
     let (provider, task) = global.task_able(&args.task, |can| can.message, "send", instead)?;
@@ -97,7 +93,7 @@ async fn arrived(
     global: &Global,
     reporter: &Arc<Reporter>,
     text: &str,
-) -> Result<Option<Snapshot>, Box<CliError>> {
+) -> CliResult<Option<Snapshot>> {
     let earlier = EarlierWrite {
         connection,
         task,
@@ -125,7 +121,7 @@ async fn takes_message(
     task: &TaskRef,
     goes_on: bool,
     reporter: &Reporter,
-) -> Result<(), Box<CliError>> {
+) -> CliResult<()> {
     let state = Nanonets::state(connection, task)
         .await
         .map_err(|error| error.why("Nothing was sent."))?;
@@ -138,14 +134,14 @@ async fn takes_message(
             return Ok(());
         }
         let what = format!("the task is {status}: a message would start another turn of it");
-        return Err(CliError::new(Exit::Usage, Code::TaskEnded, what)
+        return Err(CliError::new(Code::TaskEnded, what)
             .why("That may be paid for. Nothing was sent.")
             .next(
                 "do it",
                 command_line::with("send", "--continue"),
                 "starts another turn",
             )
-            .task(Some(task.clone())));
+            .task(task));
     }
     if !Nanonets::waits(&state.status) {
         return Ok(());
@@ -155,10 +151,10 @@ async fn takes_message(
         .map_err(|error| error.why("Nothing was sent."))?;
     let Some(open) = open else { return Ok(()) };
     let what = "the agent waits for the answer to a question, and a message would be taken for it";
-    let error = CliError::new(Exit::Pending, Code::Waiting, what).headed("waiting");
+    let error = CliError::new(Code::Waiting, what).headed("waiting");
     let age = age(&connection.clock, &open, state.changed.as_ref());
     let error = exit_report::quoted(error, &open, &age).why("Nothing was sent.");
-    Err(exit_report::answers(connection, error, task, &open).task(Some(task.clone())))
+    Err(exit_report::answers(connection, error, task, &open).task(task))
 }
 
 async fn confirm(
@@ -166,12 +162,12 @@ async fn confirm(
     mut followed: Followed<'_, Nanonets>,
     task: &TaskRef,
     is_earlier: bool,
-) -> Result<Exit, Box<CliError>> {
+) -> CliResult<Exit> {
     let out = &connection.out;
     let is_sent = is_earlier
         || sent(&mut followed)
             .await
-            .map_err(|error| error.task(Some(task.clone())))?;
+            .map_err(|error| error.task(task))?;
     if !is_sent {
         return Err(over(connection, &mut followed, task).await);
     }
@@ -212,7 +208,7 @@ async fn confirm(
 }
 
 /// Sends the message; `false` when the watch ended over it.
-async fn sent(followed: &mut Followed<'_, Nanonets>) -> Result<bool, Box<CliError>> {
+async fn sent(followed: &mut Followed<'_, Nanonets>) -> CliResult<bool> {
     while let Some(event) = followed.event_before_sending("the task").await? {
         match event {
             Event::Sent {
@@ -231,7 +227,9 @@ async fn sent(followed: &mut Followed<'_, Nanonets>) -> Result<bool, Box<CliErro
                 let why = detail.unwrap_or_default();
                 let exit = exit_report::exit_of_refusal(followed.running.refusal());
                 return Err(
-                    CliError::new(exit, Code::Refused, "the message was not delivered").why(why),
+                    CliError::new(Code::Refused, "the message was not delivered")
+                        .ending(exit)
+                        .why(why),
                 );
             }
             _ => {}
@@ -245,23 +243,19 @@ async fn over(
     connection: &Connection<Nanonets>,
     followed: &mut Followed<'_, Nanonets>,
     task: &TaskRef,
-) -> Box<CliError> {
+) -> CliError {
     let end = match followed.running.wait().await {
         Ok(end) => end,
         Err(error) => return connection.cli_error(&error),
     };
     match followed.answer(end).await {
-        Err(cli_error) => cli_error.task(Some(task.clone())),
-        Ok(_) => CliError::new(
-            Exit::Other,
-            Code::Refused,
-            "the task ended before the message was sent",
-        )
-        .next(
-            "see",
-            connection.command(&format!("result {}", task.quoted())),
-            "",
-        )
-        .task(Some(task.clone())),
+        Err(cli_error) => cli_error.task(task),
+        Ok(_) => CliError::new(Code::Refused, "the task ended before the message was sent")
+            .next(
+                "see",
+                connection.command(&format!("result {}", task.quoted())),
+                "",
+            )
+            .task(task),
     }
 }

@@ -7,13 +7,13 @@ use taskward_sim::{Scenario, Sim};
 
 use crate::args::SimArgs;
 use crate::codes::Code;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::lines::{LineType, line};
 use crate::out::Out;
 use crate::signals::Signals;
 
-pub(super) async fn sim(out: Arc<Out>, args: SimArgs) -> Result<Exit, Box<CliError>> {
+pub(super) async fn sim(out: Arc<Out>, args: SimArgs) -> CliResult<Exit> {
     let mut scenario = match &args.scenario {
         Some(path) => Scenario::parse(&read(path)?).map_err(|e| bad(path, &e))?,
         None => Scenario::default(),
@@ -32,7 +32,6 @@ pub(super) async fn sim(out: Arc<Out>, args: SimArgs) -> Result<Exit, Box<CliErr
         .spawn()
         .map_err(|e| {
             CliError::new(
-                Exit::Other,
                 Code::Local,
                 format!("the simulator cannot listen at {}: {e}", args.listen),
             )
@@ -74,11 +73,11 @@ pub(super) async fn sim(out: Arc<Out>, args: SimArgs) -> Result<Exit, Box<CliErr
     Ok(Exit::Ok)
 }
 
-fn read(path: &Path) -> Result<String, Box<CliError>> {
+fn read(path: &Path) -> CliResult<String> {
     std::fs::read_to_string(path)
         .map_err(|e| CliError::input(format!("cannot read {}: {e}", path.display())))
 }
 
-fn bad(path: &Path, error: &impl std::fmt::Display) -> Box<CliError> {
+fn bad(path: &Path, error: &impl std::fmt::Display) -> CliError {
     CliError::input(format!("{} cannot be used", path.display())).why(error.to_string())
 }

@@ -12,7 +12,7 @@ use crate::args::{Global, OneTask};
 use crate::calls::Calls;
 use crate::clock::age;
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::CliResult;
 use crate::exit::Exit;
 use crate::lines::{self, LineType};
 use crate::out::Out;
@@ -35,26 +35,15 @@ pub(crate) struct Summary {
 /// A platform whose tasks can be summed up by one read.
 pub(crate) trait ReadsStatus: Calls {
     /// Reads the task once.
-    async fn summary(
-        connection: &Connection<Self>,
-        task: &TaskRef,
-    ) -> Result<Summary, Box<CliError>>;
+    async fn summary(connection: &Connection<Self>, task: &TaskRef) -> CliResult<Summary>;
 }
 
-pub(super) async fn status(
-    out: Arc<Out>,
-    global: &Global,
-    args: OneTask,
-) -> Result<Exit, Box<CliError>> {
+pub(super) async fn status(out: Arc<Out>, global: &Global, args: OneTask) -> CliResult<Exit> {
     let (provider, task) = global.task(&args.task)?;
     on_platform!(provider, P => tell::<P>(out, global, &task).await)
 }
 
-async fn tell<P: ReadsStatus>(
-    out: Arc<Out>,
-    global: &Global,
-    task: &TaskRef,
-) -> Result<Exit, Box<CliError>> {
+async fn tell<P: ReadsStatus>(out: Arc<Out>, global: &Global, task: &TaskRef) -> CliResult<Exit> {
     let mut connection: Connection<P> = Connection::open(out.clone(), global, None)?;
     let found = P::summary(&connection, task).await?;
     let asked = asked(&connection, task, P::waits(&found.status)).await;
@@ -118,7 +107,7 @@ async fn show<P: Calls>(
     task: &TaskRef,
     asked: Option<Question>,
     changed: Option<&DateTime>,
-) -> Result<(), Box<CliError>> {
+) -> CliResult<()> {
     let Some(asked) = asked else { return Ok(()) };
     if !connection.out.is_json() {
         if connection.out.is_quiet() {
@@ -132,7 +121,7 @@ async fn show<P: Calls>(
     question::keep_shown(connection, global, task, &asked, was_read).await
 }
 
-fn line(out: &Out, fields: [String; 4]) -> Result<(), Box<CliError>> {
+fn line(out: &Out, fields: [String; 4]) -> CliResult<()> {
     let between = if out.is_for_people() { "  " } else { "\t" };
     let line = fields.map(|field| one_line(&field)).join(between);
     out.print(&format!("{}\n", line.trim_end()))

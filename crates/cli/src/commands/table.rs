@@ -7,7 +7,7 @@ use taskward::wire::DateTime;
 use crate::calls::Calls;
 use crate::clock::ago;
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::CliResult;
 use crate::pages::{self, Extent};
 use crate::sanitise::one_line;
 
@@ -28,7 +28,7 @@ pub(super) async fn list<P: Calls, O, R, L>(
     operation: O,
     most: u32,
     shown: Shown<R, L>,
-) -> Result<(), Box<CliError>>
+) -> CliResult<()>
 where
     O: List + Clone + Send + 'static,
     O::Output: Send,

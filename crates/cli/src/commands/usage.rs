@@ -11,7 +11,7 @@ use taskward::wire::DateTime;
 use super::table;
 use crate::args::{Global, Usage};
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::lines::{LineType, line};
 use crate::out::Out;
@@ -20,11 +20,7 @@ use crate::text_arg::moment;
 /// What Nanonets has instead.
 const INSTEAD: &str = "Its API tells no usage; the platform's dashboard does.";
 
-pub(super) async fn usage(
-    out: Arc<Out>,
-    global: &Global,
-    args: Usage,
-) -> Result<Exit, Box<CliError>> {
+pub(super) async fn usage(out: Arc<Out>, global: &Global, args: Usage) -> CliResult<Exit> {
     global.provider_able(|can| can.usage, "usage", INSTEAD)?;
     let at = |name, text: Option<String>| text.map(|text| moment(name, &text)).transpose();
     let (start, end) = (at("--start", args.start)?, at("--end", args.end)?);

@@ -9,7 +9,7 @@ use crate::args::{Follow, Global, Watch};
 use crate::calls::Calls;
 use crate::codes::Code;
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::follow::{Deadlines, FollowSetup};
 use crate::out::Out;
@@ -23,14 +23,9 @@ use crate::task_ref::TaskRef;
 /// What is said where an answer is given to a question that may have been answered.
 const KEPT_BACK: &str = "something was sent to this task from here before, and may have arrived: its outcome is checked first, and --answer is for later questions";
 
-pub(super) async fn watch(
-    out: Arc<Out>,
-    global: &Global,
-    args: Watch,
-) -> Result<Exit, Box<CliError>> {
+pub(super) async fn watch(out: Arc<Out>, global: &Global, args: Watch) -> CliResult<Exit> {
     if args.follow.output.is_some() && args.tasks.len() > 1 {
         return Err(CliError::new(
-            Exit::Usage,
             Code::Usage,
             "-o takes the answer of one task, and several are watched",
         ));
@@ -44,7 +39,6 @@ pub(super) async fn watch(
         let (found, task) = global.task(task)?;
         if !tasks.is_empty() && found != provider {
             return Err(CliError::new(
-                Exit::Usage,
                 Code::Usage,
                 format!("tasks of {provider} and of {found} are watched by two commands"),
             )
@@ -57,7 +51,7 @@ pub(super) async fn watch(
 }
 
 /// Follows the task that was last started or watched here.
-async fn last(out: Arc<Out>, global: &Global, follow: &Follow) -> Result<Exit, Box<CliError>> {
+async fn last(out: Arc<Out>, global: &Global, follow: &Follow) -> CliResult<Exit> {
     let wanted = global.named_provider();
     let store = TaskStore::open(&out, global)?;
     let mut entries = store.list()?;
@@ -73,7 +67,7 @@ async fn last(out: Arc<Out>, global: &Global, follow: &Follow) -> Result<Exit, B
         if let Some((_, damage)) = store.unreadable()?.into_iter().next() {
             let what =
                 "the last task is unknown: the journal entries of this machine cannot be read";
-            return Err(CliError::new(Exit::Other, Code::Journal, what)
+            return Err(CliError::new(Code::Journal, what)
                 .why(format!("{damage}."))
                 .why("Nothing is followed or answered.")
                 .next("see", "taskward ls --local", "every entry"));
@@ -83,7 +77,7 @@ async fn last(out: Arc<Out>, global: &Global, follow: &Follow) -> Result<Exit, B
     };
     let Some(task) = task_of(&newest) else {
         let what = "the outcome of the last start is unknown";
-        return Err(CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
+        return Err(CliError::new(Code::OutcomeUnknown, what)
             .why("It may have created a task. Nothing is followed or answered.")
             .next(
                 "recover",
@@ -104,7 +98,7 @@ pub(super) async fn all<P: Calls>(
     tasks: &[TaskRef],
     kept: Option<&Snapshot>,
     follow: &Follow,
-) -> Result<Exit, Box<CliError>> {
+) -> CliResult<Exit> {
     let deadlines = Deadlines::of(follow)?;
     let to = Destination::new(follow.output.clone(), follow.print)?;
     let stdin_is_taken = global.key_stdin;

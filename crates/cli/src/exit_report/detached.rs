@@ -22,10 +22,10 @@ use crate::task_ref::TaskRef;
 pub(crate) fn unanswered<P: Platform>(
     connection: &Connection<P>,
     reporter: &Reporter,
-    error: Box<CliError>,
+    error: CliError,
     task: &Option<TaskRef>,
     question: Option<&Question>,
-) -> Box<CliError> {
+) -> CliError {
     let error = match (question, task) {
         (Some(question), Some(task)) => {
             let error = asked(error.why("The question is still open:"), question)
@@ -35,18 +35,18 @@ pub(crate) fn unanswered<P: Platform>(
         _ => error,
     };
     let error = stays(connection, reporter, error, task);
-    simulated(connection, error.task(task.clone()))
+    simulated(connection, error.task(task))
 }
 
 /// stdout takes no more while a task is watched.
 pub(crate) fn unheard<P: Platform>(
     connection: &Connection<P>,
     reporter: &Reporter,
-    error: Box<CliError>,
+    error: CliError,
     task: &Option<TaskRef>,
-) -> Box<CliError> {
+) -> CliError {
     let error = stays(connection, reporter, error, task);
-    simulated(connection, error.task(task.clone()))
+    simulated(connection, error.task(task))
 }
 
 /// Control handed back.
@@ -54,14 +54,13 @@ pub(crate) fn left<P: Platform>(
     connection: &Connection<P>,
     reporter: &Reporter,
     left: &Detached,
-) -> Box<CliError> {
+) -> CliError {
     let task = connection.task(&left.id);
     let known = Some(task.clone());
     let error = match &left.reason {
         DetachReason::Question(question) => waiting(connection, reporter, &task, question),
         DetachReason::AnswerUnconfirmed(question) => {
             let error = CliError::new(
-                Exit::Unknown,
                 Code::OutcomeUnknown,
                 "the answer may or may not have arrived; it was not sent again",
             );
@@ -79,7 +78,7 @@ pub(crate) fn left<P: Platform>(
         }
         DetachReason::Review(_) => {
             let what = "The task is waiting for a review in the platform's dashboard.";
-            let error = CliError::new(Exit::Pending, Code::Waiting, what).plain();
+            let error = CliError::new(Code::Waiting, what).plain();
             stays(connection, reporter, error, &known)
         }
         _ => {
@@ -87,7 +86,7 @@ pub(crate) fn left<P: Platform>(
             stays(connection, reporter, error, &known)
         }
     };
-    simulated(connection, error.task(known))
+    simulated(connection, error.task(&known))
 }
 
 /// The task waits for an answer that nobody here gives.
@@ -96,7 +95,7 @@ fn waiting<P: Platform>(
     reporter: &Reporter,
     task: &TaskRef,
     question: &Question,
-) -> Box<CliError> {
+) -> CliError {
     let refusal = reporter.refusal(&question.id);
     let failure = reporter.failure(&question.id);
     let what = match question.kind {
@@ -112,11 +111,8 @@ fn waiting<P: Platform>(
         _ if has_terminal() => "The agent is waiting for an answer.",
         _ => "The agent is waiting for an answer, and there is no terminal to ask on.",
     };
-    let error = CliError::new(Exit::Pending, Code::Waiting, what).plain();
-    let error = match failure.or(refusal) {
-        Some(why) => error.why(why),
-        None => error,
-    };
+    let error = CliError::new(Code::Waiting, what).plain();
+    let error = error.whys(failure.or(refusal));
     let error = asked(error, question).showing(reporter.showing_of(question));
     let error = answers(connection, error, task, question);
     cancel(connection, error, task)
@@ -128,14 +124,11 @@ pub(crate) fn undelivered<P: Platform>(
     reporter: &Reporter,
     task: &TaskRef,
     kind: Undelivered,
-) -> Box<CliError> {
+) -> CliError {
     let what = format!("the {} may or may not have arrived", kind.as_str());
-    let error = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
+    let error = CliError::new(Code::OutcomeUnknown, what)
         .why("Interrupted before the server had answered. It was not sent again.");
-    let error = match over::<P>(reporter) {
-        Some(over) => error.why(over),
-        None => error,
-    };
+    let error = error.whys(over::<P>(reporter));
     let see = match kind {
         Undelivered::Message => P::conversation(task),
         // Words are found in the conversation.
@@ -143,7 +136,7 @@ pub(crate) fn undelivered<P: Platform>(
         Undelivered::Answer => format!("watch {}", task.quoted()),
     };
     let error = error.next("see", connection.command(&see), "whether it is there");
-    simulated(connection, error.task(Some(task.clone())))
+    simulated(connection, error.task(task))
 }
 
 /// Ctrl-C while a task is watched; what was said to it last is over and done with.
@@ -154,7 +147,7 @@ pub(crate) fn detached<P: Platform>(
     question: Option<&Question>,
     said: Option<(Undelivered, Answered)>,
     exit: Exit,
-) -> Box<CliError> {
+) -> CliError {
     let error = match said {
         Some((kind, how)) => {
             detach_error(connection, reporter, task, exit).why(kind.write_result(how))
@@ -169,7 +162,7 @@ pub(crate) fn detached<P: Platform>(
         _ => error,
     };
     let error = stays(connection, reporter, error, task);
-    simulated(connection, error.task(task.clone()))
+    simulated(connection, error.task(task))
 }
 
 /// The words for a task that was heard from last and does not end with this command.
@@ -190,13 +183,13 @@ fn detach_error<P: Platform>(
     reporter: &Reporter,
     task: &Option<TaskRef>,
     exit: Exit,
-) -> Box<CliError> {
+) -> CliError {
     let what = match task {
         Some(_) if keeps_running(connection, reporter) => KEEPS_RUNNING,
         Some(_) => "Detached.",
         None => "Interrupted.",
     };
-    CliError::new(exit, Code::Interrupted, what).plain()
+    CliError::new(Code::Interrupted, what).plain().ending(exit)
 }
 
 /// Ctrl-C where the task was to be stopped.
@@ -207,11 +200,11 @@ pub(crate) fn detached_by_signal<P: Platform>(
     task: &Option<TaskRef>,
     cancel: &CancelResult,
     exit: Exit,
-) -> Box<CliError> {
+) -> CliError {
     let what = format!("Detached; {}.", in_brief(cancel));
-    let error = CliError::new(exit, Code::Interrupted, what).plain();
+    let error = CliError::new(Code::Interrupted, what).plain().ending(exit);
     let error = with_detach_state(connection, start_kind, reporter, error, task, cancel);
-    simulated(connection, error.task(task.clone()))
+    simulated(connection, error.task(task))
 }
 
 /// What was done about a task that was to be stopped, in a few words.
@@ -228,10 +221,10 @@ pub(super) fn with_detach_state<P: Platform>(
     connection: &Connection<P>,
     start_kind: &StartKind,
     reporter: &Reporter,
-    error: Box<CliError>,
+    error: CliError,
     task: &Option<TaskRef>,
     cancel: &CancelResult,
-) -> Box<CliError> {
+) -> CliError {
     let error = error.cancel(Some(cancel));
     let said = reporter.last_said(start_kind);
     let error = match said {
@@ -275,10 +268,10 @@ pub(super) fn with_detach_state<P: Platform>(
 /// The commands that answer a question.
 pub(crate) fn answers<P: Platform>(
     connection: &Connection<P>,
-    error: Box<CliError>,
+    error: CliError,
     task: &TaskRef,
     question: &Question,
-) -> Box<CliError> {
+) -> CliError {
     P::answers(task, question)
         .into_iter()
         .fold(error, |error, it| hint(connection, error, it))
@@ -289,11 +282,7 @@ fn has_terminal() -> bool {
 }
 
 /// The command that stops the task, where there is one; without a terminal nobody is there to ask whether it is meant.
-fn cancel<P: Platform>(
-    connection: &Connection<P>,
-    error: Box<CliError>,
-    task: &TaskRef,
-) -> Box<CliError> {
+fn cancel<P: Platform>(connection: &Connection<P>, error: CliError, task: &TaskRef) -> CliError {
     if !P::CAPABILITIES.cancel {
         return error;
     }
@@ -319,9 +308,9 @@ fn over<P: Platform>(reporter: &Reporter) -> Option<String> {
 fn stays<P: Platform>(
     connection: &Connection<P>,
     reporter: &Reporter,
-    error: Box<CliError>,
+    error: CliError,
     task: &Option<TaskRef>,
-) -> Box<CliError> {
+) -> CliError {
     let Some(task) = task else { return error };
     // In this process the simulator's end is told instead.
     if connection.sim().is_some() {
@@ -345,10 +334,7 @@ fn stays<P: Platform>(
 }
 
 /// What is different when the server was in this process: it is gone, and no command reaches its tasks.
-pub(super) fn simulated<P: Platform>(
-    connection: &Connection<P>,
-    error: Box<CliError>,
-) -> Box<CliError> {
+pub(super) fn simulated<P: Platform>(connection: &Connection<P>, error: CliError) -> CliError {
     if connection.sim().is_none() {
         return error;
     }

@@ -13,7 +13,7 @@ use crate::agents;
 use crate::clock::span;
 use crate::codes::Code;
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::platform::{Hint, Platform};
 use crate::report::{Reporter, asked_in_words, question_fields, question_head};
@@ -33,7 +33,7 @@ pub(crate) fn outcome<P: Platform>(
     start_kind: &StartKind,
     reporter: &Reporter,
     outcome: Outcome<P::Output>,
-) -> Result<P::Output, Box<CliError>> {
+) -> CliResult<P::Output> {
     let task = outcome
         .task()
         .map(|id| connection.task(id))
@@ -86,7 +86,7 @@ pub(crate) fn outcome<P: Platform>(
             "the task ended in a way this version does not know",
         ),
     };
-    Err(simulated(connection, cli_error.task(task)))
+    Err(simulated(connection, cli_error.task(&task)))
 }
 
 /// How the following of a task ended, for the words about it.
@@ -99,8 +99,8 @@ struct End<'a, P: Platform> {
 }
 
 impl<P: Platform> End<'_, P> {
-    fn error(&self, exit: Exit, what: impl Into<String>) -> Box<CliError> {
-        CliError::new(exit, self.code, what)
+    fn error(&self, exit: Exit, what: impl Into<String>) -> CliError {
+        CliError::new(self.code, what).ending(exit)
     }
 
     /// A command about the task, where it is known.
@@ -114,7 +114,7 @@ impl<P: Platform> End<'_, P> {
     }
 
     /// A task that ended without an answer.
-    fn bad(&self, what: &str, failure: Option<&TaskFailure>) -> Box<CliError> {
+    fn bad(&self, what: &str, failure: Option<&TaskFailure>) -> CliError {
         let error = self
             .error(Exit::TaskBad, what)
             .reason(failure.and_then(|failure| failure.reason.clone()));
@@ -128,7 +128,7 @@ impl<P: Platform> End<'_, P> {
         }
     }
 
-    fn unavailable(&self, reason: &UnavailableReason) -> Box<CliError> {
+    fn unavailable(&self, reason: &UnavailableReason) -> CliError {
         self.error(
             Exit::TryLater,
             "the task completed, but its answer cannot be read yet",
@@ -137,7 +137,7 @@ impl<P: Platform> End<'_, P> {
         .next("later", self.command("result"), "")
     }
 
-    fn stopped(&self, by: StoppedBy, mut failure: TaskFailure) -> Box<CliError> {
+    fn stopped(&self, by: StoppedBy, mut failure: TaskFailure) -> CliError {
         match by {
             StoppedBy::Unanswered => self.bad(
                 "the task was cancelled: nobody answered its question in time",
@@ -159,7 +159,7 @@ impl<P: Platform> End<'_, P> {
         last: Option<Status>,
         exists: bool,
         cancel: &CancelResult,
-    ) -> Box<CliError> {
+    ) -> CliError {
         let error = self.timed_out(limit, exists, cancel);
         match exists {
             true => self.late(error, last, cancel),
@@ -167,12 +167,7 @@ impl<P: Platform> End<'_, P> {
         }
     }
 
-    fn not_started(
-        &self,
-        reason: &NotStartedReason,
-        attempts: u32,
-        temporary: bool,
-    ) -> Box<CliError> {
+    fn not_started(&self, reason: &NotStartedReason, attempts: u32, temporary: bool) -> CliError {
         let (exit, advice) = if temporary {
             (
                 Exit::TryLater,
@@ -190,7 +185,7 @@ impl<P: Platform> End<'_, P> {
             .attempts(attempts)
     }
 
-    fn access_lost(&self, error: &ApiError) -> Box<CliError> {
+    fn access_lost(&self, error: &ApiError) -> CliError {
         let what = match error.status.as_u16() {
             403 => "the API key has no permission to see this task",
             _ => "the API key was rejected; nothing was done to the task",
@@ -205,7 +200,7 @@ impl<P: Platform> End<'_, P> {
     }
 
     /// That a deadline passed, by the name of its option, and what that means for the task.
-    fn timed_out(&self, limit: TimeLimit, exists: bool, cancel: &CancelResult) -> Box<CliError> {
+    fn timed_out(&self, limit: TimeLimit, exists: bool, cancel: &CancelResult) -> CliError {
         let said = self.reporter.last_said(self.start_kind);
         let unsent = said.is_some_and(|(_, how)| how == Answered::NotSent);
         let elapsed = span(self.connection.clock.elapsed());
@@ -228,19 +223,11 @@ impl<P: Platform> End<'_, P> {
     }
 
     /// A deadline of a task that exists: what was read of it last, and how to go on.
-    fn late(
-        &self,
-        error: Box<CliError>,
-        last: Option<Status>,
-        cancel: &CancelResult,
-    ) -> Box<CliError> {
+    fn late(&self, error: CliError, last: Option<Status>, cancel: &CancelResult) -> CliError {
         let (connection, reporter) = (self.connection, self.reporter);
         // Events tell a status before any read does.
         let last = reporter.seen().or(last);
-        let error = match last_seen(connection, reporter, last.as_ref(), cancel) {
-            Some(seen) => error.why(seen),
-            None => error,
-        };
+        let error = error.whys(last_seen(connection, reporter, last.as_ref(), cancel));
         let stuck = last.zip(self.task.as_ref());
         let error = match stuck.and_then(|(status, task)| P::stuck(task, &status)) {
             Some(way_out) => hint(connection, error, way_out),
@@ -257,12 +244,14 @@ impl<P: Platform> End<'_, P> {
     }
 
     /// A deadline that passed before the task was started.
-    fn unstarted(&self, error: Box<CliError>) -> Box<CliError> {
-        match self.reporter.trouble() {
-            Some(why) => error.why(format!("Last: {}", one_line(&why))),
-            None => error,
-        }
-        .why("The task was not started.")
+    fn unstarted(&self, error: CliError) -> CliError {
+        error
+            .whys(
+                self.reporter
+                    .trouble()
+                    .map(|why| format!("Last: {}", one_line(&why))),
+            )
+            .why("The task was not started.")
     }
 }
 
@@ -320,9 +309,10 @@ pub(crate) fn unread<P: Platform>(
     task: &Option<TaskRef>,
     what: &str,
     why: &str,
-) -> Box<CliError> {
+) -> CliError {
     let what = format!("{what} could not be read; nothing was sent");
-    let error = CliError::new(Exit::TryLater, Code::NotSent, what)
+    let error = CliError::new(Code::NotSent, what)
+        .ending(Exit::TryLater)
         .why(format!("Last: {}", one_line(why)))
         .why("Trying again later is safe.");
     let error = match task {
@@ -332,7 +322,7 @@ pub(crate) fn unread<P: Platform>(
         }
         None => error,
     };
-    error.task(task.clone())
+    error.task(task)
 }
 
 /// A signal, or a lost reply, while a start or a message is on its way.
@@ -342,13 +332,13 @@ pub(crate) fn unknown<P: Platform>(
     intent: Option<String>,
     why: &str,
     likely: bool,
-) -> Box<CliError> {
+) -> CliError {
     let recover = intent
         .as_ref()
         .filter(|_| connection.store.is_some())
         .map(|intent| connection.command(&format!("recover {intent}")));
     let error = |what: &str| {
-        CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
+        CliError::new(Code::OutcomeUnknown, what)
             .why(why.to_owned())
             // Nothing can recover what was not saved.
             .intent(intent.clone().filter(|_| connection.store.is_some()))
@@ -368,7 +358,7 @@ pub(crate) fn unknown<P: Platform>(
             )
             // No start is recovered by it.
             .intent(None)
-            .task(Some(task.clone())),
+            .task(task),
         StartKind::Agent { agent, command } => {
             let list = format!("ls --agent {} --since 15m", quote(agent));
             let (see, note) = match recover {
@@ -397,11 +387,7 @@ pub(crate) fn unknown<P: Platform>(
 }
 
 /// With the command that recovers a start under a key, where the start is kept.
-fn recoverable(
-    error: Box<CliError>,
-    label: &'static str,
-    recover: Option<String>,
-) -> Box<CliError> {
+fn recoverable(error: CliError, label: &'static str, recover: Option<String>) -> CliError {
     match recover {
         Some(recover) => error.next(label, recover, "never makes two"),
         None => error,
@@ -422,7 +408,7 @@ fn refused<P: Platform>(
     code: Code,
     error: ApiError,
     attempts: u32,
-) -> Box<CliError> {
+) -> CliError {
     let status = error.status.as_u16();
     let exit = exit_of_refusal(Some(&error));
     let what = match start_kind {
@@ -431,11 +417,11 @@ fn refused<P: Platform>(
             "the server rejected the start"
         }
     };
-    let cli_error = exchange(CliError::new(exit, code, what), &error)
+    let cli_error = exchange(CliError::new(code, what).ending(exit), &error)
         .why(one_line(&error.to_string()))
         .attempts(attempts);
     let cli_error = match start_kind {
-        StartKind::Message(task) => cli_error.task(Some(task.clone())),
+        StartKind::Message(task) => cli_error.task(task),
         StartKind::Agent { .. } | StartKind::Keyed(_) | StartKind::Again | StartKind::Watch => {
             cli_error
         }
@@ -460,7 +446,7 @@ fn refused<P: Platform>(
 }
 
 /// A key that the server refused: it does not say which of the two reasons it had.
-fn conflict(error: Box<CliError>, start: &Keyed, repeated: bool) -> Box<CliError> {
+fn conflict(error: CliError, start: &Keyed, repeated: bool) -> CliError {
     // An earlier attempt of this very command may be what is still being worked on.
     let result = if start.minted || repeated {
         "An earlier attempt of this command may have started a task."
@@ -482,11 +468,11 @@ fn again(start: &Keyed) -> String {
 }
 
 /// With a question, its age, and what led to it.
-pub(crate) fn quoted(error: Box<CliError>, question: &Question, age: &str) -> Box<CliError> {
+pub(crate) fn quoted(error: CliError, question: &Question, age: &str) -> CliError {
     asked(error.why(question_head(question, age)), question)
 }
 
-fn asked(error: Box<CliError>, question: &Question) -> Box<CliError> {
+fn asked(error: CliError, question: &Question) -> CliError {
     let error = error
         .question(&question.id)
         .waits_for(question_fields(question));
@@ -495,11 +481,7 @@ fn asked(error: Box<CliError>, question: &Question) -> Box<CliError> {
         .fold(error, |error, line| error.why(line))
 }
 
-fn hint<P: Platform>(
-    connection: &Connection<P>,
-    error: Box<CliError>,
-    hint: Hint,
-) -> Box<CliError> {
+fn hint<P: Platform>(connection: &Connection<P>, error: CliError, hint: Hint) -> CliError {
     let (label, command, note) = hint;
     error.next(label, connection.command(&command), note)
 }

@@ -257,18 +257,12 @@ impl<P: Platform> Table<P> {
         let intent = Some("7f3a".to_owned());
         let error = exit_report::unknown(&self.connection, &self.start_kind, intent, why, false);
         self.row("interrupted: while a start is on its way", error);
-        let full = || {
-            CliError::new(
-                Exit::Other,
-                Code::Output,
-                "cannot write to stdout: no space left",
-            )
-        };
+        let full = || CliError::new(Code::Output, "cannot write to stdout: no space left");
         self.row(
             "output: a full disk",
             exit_report::unheard(&self.connection, &work, full(), &known),
         );
-        let gone = CliError::new(Exit::ReaderGone, Code::OutputClosed, "output pipe closed");
+        let gone = CliError::new(Code::OutputClosed, "output pipe closed");
         self.row(
             "output: nobody reads",
             exit_report::unheard(&self.connection, &work, gone, &known),

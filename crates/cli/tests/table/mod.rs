@@ -38,7 +38,7 @@ const TASK: &str = "t-1";
 struct Table<P: Platform> {
     connection: Connection<P>,
     start_kind: StartKind,
-    rows: Vec<(String, Box<CliError>)>,
+    rows: Vec<(String, CliError)>,
 }
 
 /// A refusal with all that a server can say of it.
@@ -78,7 +78,7 @@ impl<P: Platform> Table<P> {
         reporter
     }
 
-    fn row(&mut self, name: impl Into<String>, error: Box<CliError>) {
+    fn row(&mut self, name: impl Into<String>, error: CliError) {
         self.rows.push((name.into(), error));
     }
 

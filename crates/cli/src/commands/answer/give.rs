@@ -19,7 +19,7 @@ use crate::commands::effect::{LANDING, Seen, effect};
 use crate::commands::reconcile::EarlierWrite;
 use crate::confirm;
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::exit_report;
 use crate::follow::{Deadlines, FollowSetup, Followed};
@@ -40,7 +40,7 @@ pub(super) async fn answer<P: Calls>(
     out: Arc<Out>,
     global: &Global,
     request: AnswerRequest,
-) -> Result<Exit, Box<CliError>> {
+) -> CliResult<Exit> {
     let deadlines = Deadlines::of(&request.follow)?;
     let to = Destination::new(request.follow.output.clone(), request.follow.print)?;
     let taken = request.stdin_is_taken || global.key_stdin;
@@ -126,7 +126,7 @@ impl<P: Calls> Answering<'_, P> {
         global: &Global,
         policy: Policy,
         reporter: &Arc<Reporter>,
-    ) -> Result<Option<(QuestionId, Value)>, Box<CliError>> {
+    ) -> CliResult<Option<(QuestionId, Value)>> {
         let earlier = EarlierWrite {
             connection: self.connection,
             task: &self.request.task,
@@ -155,7 +155,7 @@ impl<P: Calls> Answering<'_, P> {
 
     /// The task's state, if it waits for an answer: a question that comes up only now is not the one that is being
     /// answered.
-    async fn waits(&self, unconfirmed: Option<&Value>) -> Result<State, Box<CliError>> {
+    async fn waits(&self, unconfirmed: Option<&Value>) -> CliResult<State> {
         let state = P::state(self.connection, &self.request.task)
             .await
             .map_err(|error| error.why("Nothing was sent."))?;
@@ -176,7 +176,7 @@ impl<P: Calls> Answering<'_, P> {
         global: &Global,
         policy: Policy,
         reporter: &Arc<Reporter>,
-    ) -> Result<Recorded, Box<CliError>> {
+    ) -> CliResult<Recorded> {
         if let Some(kept) = kept
             && let Some((id, said)) = self.earlier(kept, global, policy, reporter).await?
         {
@@ -212,7 +212,7 @@ impl<P: Calls> Answering<'_, P> {
         reporter: Arc<Reporter>,
         policy: Policy,
         to: &Destination,
-    ) -> Result<Exit, Box<CliError>> {
+    ) -> CliResult<Exit> {
         let request = self.request;
         let run = self.connection.client.attach(request.task.id().clone());
         let watched = FollowSetup::new(run, StartKind::Watch, reporter, policy)
@@ -250,7 +250,7 @@ impl<P: Calls> Answering<'_, P> {
         followed: &mut Followed<'_, P>,
         state: &State,
         unconfirmed: Option<&Value>,
-    ) -> Result<(QuestionId, Value), Box<CliError>> {
+    ) -> CliResult<(QuestionId, Value)> {
         let task = &self.request.task;
         let Some(question) = self.open(followed).await? else {
             return Err(self.moved(None, unconfirmed).await);
@@ -272,7 +272,7 @@ impl<P: Calls> Answering<'_, P> {
                 let what = format!("the answer does not fit what the task waits for: {why}");
                 let error = CliError::input(what).why("Nothing was sent.");
                 let error = exit_report::answers(self.connection, error, task, &question);
-                return Err(error.question(&question.id).task(Some(task.clone())));
+                return Err(error.question(&question.id).task(task));
             }
             Err(_) => return Err(self.moved(Some(&question), unconfirmed).await),
         }
@@ -307,7 +307,7 @@ impl<P: Calls> Answering<'_, P> {
         question: &Question,
         state: &State,
         unconfirmed: Option<&Value>,
-    ) -> Result<(), Box<CliError>> {
+    ) -> CliResult<()> {
         let Some(named) = &self.request.question else {
             return Ok(());
         };
@@ -334,7 +334,7 @@ impl<P: Calls> Answering<'_, P> {
         how: Answered,
         detail: Option<String>,
         unconfirmed: Option<&Value>,
-    ) -> Box<CliError> {
+    ) -> CliError {
         let task = Some(self.request.task.clone());
         match how {
             Answered::NotSent => {
@@ -354,21 +354,18 @@ impl<P: Calls> Answering<'_, P> {
             Answered::Refused => {
                 let what = "the server rejected the answer; the question is still open";
                 let exit = exit_report::exit_of_refusal(followed.running.refusal());
-                let error = CliError::new(exit, Code::Refused, what);
+                let error = CliError::new(Code::Refused, what).ending(exit);
                 let error = error.why(detail.unwrap_or_default());
                 exit_report::answers(self.connection, error, &self.request.task, question)
                     .question(&question.id)
-                    .task(task)
+                    .task(&task)
             }
             _ => self.lost(&question.id, detail),
         }
     }
 
     /// The open question; `None` when the task went on or ended before it was found.
-    async fn open(
-        &self,
-        followed: &mut Followed<'_, P>,
-    ) -> Result<Option<Question>, Box<CliError>> {
+    async fn open(&self, followed: &mut Followed<'_, P>) -> CliResult<Option<Question>> {
         let connection = self.connection;
         let read = async {
             while let Some(event) = followed.event_before_sending(WAIT).await? {
@@ -410,7 +407,7 @@ impl<P: Calls> Answering<'_, P> {
         followed: &mut Followed<'_, P>,
         question: &Question,
         state: &State,
-    ) -> Result<Option<Answer>, Box<CliError>> {
+    ) -> CliResult<Option<Answer>> {
         let out = &self.connection.out;
         let reporter = followed.reporter.clone();
         let verdict = match self.request.question {
@@ -453,9 +450,7 @@ impl<P: Calls> Answering<'_, P> {
             None => Ok(None),
             Some(None) => {
                 let declined = confirm::declined("nothing was sent; the question is still open");
-                Err(declined
-                    .question(&question.id)
-                    .task(Some(self.request.task.clone())))
+                Err(declined.question(&question.id).task(&self.request.task))
             }
             Some(Some(answer)) => {
                 reporter.confirmed(question);
@@ -470,7 +465,7 @@ impl<P: Calls> Answering<'_, P> {
         &self,
         followed: &mut Followed<'_, P>,
         given: &Given,
-    ) -> Result<Option<Option<Answer>>, Box<CliError>> {
+    ) -> CliResult<Option<Option<Answer>>> {
         let out = &self.connection.out;
         match given {
             Given::Ready(answer) => {
@@ -507,7 +502,7 @@ impl<P: Calls> Answering<'_, P> {
     }
 
     /// A question that may not be answered without its name: it is shown now, and that does not count as showing.
-    fn unshown(&self, question: &Question, age: &str, why: Unnamed) -> Box<CliError> {
+    fn unshown(&self, question: &Question, age: &str, why: Unnamed) -> CliError {
         let request = self.request;
         let what = match why {
             Unnamed::StandIn => {
@@ -521,18 +516,18 @@ impl<P: Calls> Answering<'_, P> {
             }
         };
         let command = command_line::naming(request.command.as_str(), &question.id, &[]);
-        let error = CliError::new(Exit::Pending, Code::QuestionNotShown, what).headed("waiting");
+        let error = CliError::new(Code::QuestionNotShown, what).headed("waiting");
         let error = exit_report::quoted(error, question, age);
         error
             .why("Nothing was sent.")
             .next("answer", command, "")
-            .task(Some(request.task.clone()))
+            .task(&request.task)
     }
 
     /// A rejection that nobody here can be asked about.
-    fn unmeant(&self, question: &Question, age: &str) -> Box<CliError> {
+    fn unmeant(&self, question: &Question, age: &str) -> CliError {
         let what = "rejecting makes the task fail, and there is no terminal to ask on";
-        let error = CliError::new(Exit::Usage, Code::Usage, what);
+        let error = CliError::new(Code::Usage, what);
         exit_report::quoted(error, question, age)
             .why("Nothing was sent.")
             .next(
@@ -540,7 +535,7 @@ impl<P: Calls> Answering<'_, P> {
                 command_line::naming("reject", &question.id, &[]),
                 "",
             )
-            .task(Some(self.request.task.clone()))
+            .task(&self.request.task)
     }
 
     /// The answer was taken: what came of it, as far as that is to be seen.
@@ -549,7 +544,7 @@ impl<P: Calls> Answering<'_, P> {
         mut followed: Followed<'_, P>,
         question: &QuestionId,
         said: Value,
-    ) -> Result<Exit, Box<CliError>> {
+    ) -> CliResult<Exit> {
         let out = &self.connection.out;
         let task = &self.request.task;
         let seen = match self.request.command {
@@ -608,7 +603,7 @@ impl<P: Calls> Answering<'_, P> {
         reporter: Arc<Reporter>,
         deadlines: Deadlines,
         to: &Destination,
-    ) -> Result<Exit, Box<CliError>> {
+    ) -> CliResult<Exit> {
         let (connection, task) = (self.connection, &self.request.task);
         let words = answers::form::in_words(said);
         reporter.say(&format!(
@@ -641,7 +636,7 @@ impl<P: Calls> Answering<'_, P> {
 async fn meanwhile<P: Calls, T>(
     followed: &mut Followed<'_, P>,
     deciding: impl Future<Output = T>,
-) -> Result<Option<T>, Box<CliError>> {
+) -> CliResult<Option<T>> {
     tokio::pin!(deciding);
     loop {
         let event = tokio::select! {

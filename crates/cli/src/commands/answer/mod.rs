@@ -12,7 +12,7 @@ use taskward::question::QuestionId;
 use crate::answers::{checked, form, is_attended};
 use crate::args::{Approve, Follow, Global, Input, Reject, Reply};
 use crate::codes::Code;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::out::Out;
 use crate::registry::ProviderName;
@@ -61,11 +61,7 @@ impl Given {
     }
 }
 
-pub(super) async fn approve(
-    out: Arc<Out>,
-    global: &Global,
-    args: Approve,
-) -> Result<Exit, Box<CliError>> {
+pub(super) async fn approve(out: Arc<Out>, global: &Global, args: Approve) -> CliResult<Exit> {
     let (provider, task) = waiting(global, &args.task, "approve")?;
     let request = AnswerRequest {
         command: AnsweringCommand::Approve,
@@ -80,11 +76,7 @@ pub(super) async fn approve(
     on_platform!(provider, P => give::answer::<P>(out, global, request).await)
 }
 
-pub(super) async fn reject(
-    out: Arc<Out>,
-    global: &Global,
-    args: Reject,
-) -> Result<Exit, Box<CliError>> {
+pub(super) async fn reject(out: Arc<Out>, global: &Global, args: Reject) -> CliResult<Exit> {
     let (provider, task) = waiting(global, &args.task, "reject")?;
     let reason = match &args.reason {
         Some(reason) => Some(checked("--reason", text_or_file("--reason", reason)?)?),
@@ -109,11 +101,7 @@ pub(super) async fn reject(
     on_platform!(provider, P => give::answer::<P>(out, global, request).await)
 }
 
-pub(super) async fn input(
-    out: Arc<Out>,
-    global: &Global,
-    args: Input,
-) -> Result<Exit, Box<CliError>> {
+pub(super) async fn input(out: Arc<Out>, global: &Global, args: Input) -> CliResult<Exit> {
     let (provider, task) = waiting(global, &args.task, "input")?;
     let from_stdin = args.data == ["-"];
     if from_stdin {
@@ -124,12 +112,11 @@ pub(super) async fn input(
         None if is_attended(global)? => Given::TypedData,
         None => {
             return Err(CliError::new(
-                Exit::Usage,
                 Code::Usage,
                 "there is nothing to send: give KEY=VALUE, a JSON object, @FILE or -",
             )
             .why("Nothing was sent.")
-            .task(Some(task)));
+            .task(&task));
         }
     };
     let request = AnswerRequest {
@@ -145,11 +132,7 @@ pub(super) async fn input(
     on_platform!(provider, P => give::answer::<P>(out, global, request).await)
 }
 
-pub(super) async fn reply(
-    out: Arc<Out>,
-    global: &Global,
-    args: Reply,
-) -> Result<Exit, Box<CliError>> {
+pub(super) async fn reply(out: Arc<Out>, global: &Global, args: Reply) -> CliResult<Exit> {
     let instead = "A task of Agent Harness that waits is answered by approve, reject or input.";
     let (provider, task) = global.task_able(&args.task, |can| can.words, "reply", instead)?;
     let from_stdin = args.text == "-";
@@ -168,7 +151,7 @@ pub(super) async fn reply(
 }
 
 /// The words of the command line, or of stdin.
-pub(super) fn words(global: &Global, text: String) -> Result<String, Box<CliError>> {
+pub(super) fn words(global: &Global, text: String) -> CliResult<String> {
     if text != "-" {
         return checked("the text", text);
     }
@@ -181,34 +164,30 @@ pub(super) fn words(global: &Global, text: String) -> Result<String, Box<CliErro
     )
 }
 
-fn stdin_is_free(global: &Global, what: &str) -> Result<(), Box<CliError>> {
+fn stdin_is_free(global: &Global, what: &str) -> CliResult<()> {
     if !global.key_stdin {
         return Ok(());
     }
     let what = format!("--key-stdin and the {what} - both read stdin, and it can be read once");
-    Err(CliError::new(Exit::Usage, Code::Usage, what))
+    Err(CliError::new(Code::Usage, what))
 }
 
 /// A task that may wait for an approval or for data.
-fn waiting(
-    global: &Global,
-    task: &TaskArg,
-    command: &str,
-) -> Result<(ProviderName, TaskRef), Box<CliError>> {
+fn waiting(global: &Global, task: &TaskArg, command: &str) -> CliResult<(ProviderName, TaskRef)> {
     global.task_able(task, |can| can.approval, command, INSTEAD)
 }
 
 /// A question that is known to be one of another task.
-fn of_another(task: &TaskRef, question: &QuestionId, other: &str) -> Box<CliError> {
+fn of_another(task: &TaskRef, question: &QuestionId, other: &str) -> CliError {
     let what = format!("this is no question of {task}: it is one of {other}");
     CliError::input(what)
         .why("Nothing was sent.")
         .question(question)
-        .task(Some(task.clone()))
+        .task(task)
 }
 
 /// The data of the command line: fields, or one object.
-fn data(args: &[String]) -> Result<Option<Map<String, Value>>, Box<CliError>> {
+fn data(args: &[String]) -> CliResult<Option<Map<String, Value>>> {
     let wrong = |why: String| CliError::input(why).why("Nothing was sent.");
     match args {
         [] => Ok(None),

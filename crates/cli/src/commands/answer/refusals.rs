@@ -12,36 +12,33 @@ use crate::codes::Code;
 use crate::command_line;
 use crate::commands::question;
 use crate::error::CliError;
-use crate::exit::Exit;
 use crate::exit_report;
 use crate::sanitise::one_line;
 use crate::shown::AnsweringCommand;
 
 impl<P: Calls> Answering<'_, P> {
-    fn about(&self, error: Box<CliError>, question: Option<&QuestionId>) -> Box<CliError> {
+    fn about(&self, error: CliError, question: Option<&QuestionId>) -> CliError {
         let error = match question.or(self.request.question.as_ref()) {
             Some(question) => error.question(question),
             None => error,
         };
-        error.task(Some(self.request.task.clone()))
+        error.task(&self.request.task)
     }
 
-    fn see(&self, error: Box<CliError>) -> Box<CliError> {
+    fn see(&self, error: CliError) -> CliError {
         let watch = format!("watch {}", self.request.task.quoted());
         error.next("see", self.connection.command(&watch), "")
     }
 
     /// The question has another answer; `said` is which, where it was given here.
-    pub(super) fn answered(&self, question: &QuestionId, said: Option<&Value>) -> Box<CliError> {
+    pub(super) fn answered(&self, question: &QuestionId, said: Option<&Value>) -> CliError {
         let error = match said {
             Some(said) => {
                 let what = "this question was already answered from here, with another answer";
                 let said = one_line(&form::in_words(said));
-                CliError::new(Exit::Other, Code::AlreadyAnswered, what)
-                    .why(format!("It was: {said}"))
+                CliError::new(Code::AlreadyAnswered, what).why(format!("It was: {said}"))
             }
             None => CliError::new(
-                Exit::Other,
                 Code::AnsweredElsewhere,
                 "this question was answered elsewhere",
             ),
@@ -50,10 +47,10 @@ impl<P: Calls> Answering<'_, P> {
     }
 
     /// An answer was given here before, and it is unknown whether it arrived.
-    pub(super) fn unconfirmed(&self, question: &QuestionId, said: &Value) -> Box<CliError> {
+    pub(super) fn unconfirmed(&self, question: &QuestionId, said: &Value) -> CliError {
         let what = "an earlier answer to this question may or may not have arrived";
         let said = one_line(&form::in_words(said));
-        let error = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
+        let error = CliError::new(Code::OutcomeUnknown, what)
             .why(format!("It was: {said}"))
             .why("Nothing was sent now.")
             .next(
@@ -75,14 +72,11 @@ impl<P: Calls> Answering<'_, P> {
     }
 
     /// The reply to the answer was lost.
-    pub(super) fn lost(&self, question: &QuestionId, detail: Option<String>) -> Box<CliError> {
+    pub(super) fn lost(&self, question: &QuestionId, detail: Option<String>) -> CliError {
         let what = "the answer may or may not have arrived";
-        let error = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what);
+        let error = CliError::new(Code::OutcomeUnknown, what);
         let error = error.why("It was not sent again.");
-        let error = match detail {
-            Some(detail) => error.why(detail),
-            None => error,
-        };
+        let error = error.whys(detail);
         let see = self
             .connection
             .command(&P::conversation(&self.request.task));
@@ -91,7 +85,7 @@ impl<P: Calls> Answering<'_, P> {
     }
 
     /// That the question which was named is none of this task, when that can be told.
-    pub(super) async fn foreign(&self) -> Option<Box<CliError>> {
+    pub(super) async fn foreign(&self) -> Option<CliError> {
         let named = self.request.question.as_ref()?;
         if self.record.mentions(named) {
             return None;
@@ -111,7 +105,7 @@ impl<P: Calls> Answering<'_, P> {
     }
 
     /// With what may be the matter with a question that was named and is not known here.
-    fn unseen(&self, error: Box<CliError>) -> Box<CliError> {
+    fn unseen(&self, error: CliError) -> CliError {
         let named = self.request.question.as_ref();
         match named.is_some_and(|named| !self.record.mentions(named)) {
             true => error.why(
@@ -126,7 +120,7 @@ impl<P: Calls> Answering<'_, P> {
         &self,
         question: Option<&Question>,
         unconfirmed: Option<&Value>,
-    ) -> Box<CliError> {
+    ) -> CliError {
         match question.map(|question| &question.id) {
             Some(id) => self.gone(id, None, unconfirmed).await,
             None => {
@@ -145,7 +139,7 @@ impl<P: Calls> Answering<'_, P> {
         question: &QuestionId,
         detail: Option<String>,
         unconfirmed: Option<&Value>,
-    ) -> Box<CliError> {
+    ) -> CliError {
         self.connection.out.still();
         let error = match P::state(self.connection, &self.request.task).await {
             Ok(state) => self.not_asked(state.status.as_str(), detail, unconfirmed),
@@ -161,12 +155,12 @@ impl<P: Calls> Answering<'_, P> {
         open: &Question,
         state: &State,
         unconfirmed: Option<&Value>,
-    ) -> Box<CliError> {
+    ) -> CliError {
         if let Some(said) = unconfirmed {
             return self.unconfirmed(named, said);
         }
         let what = "this question is not open: it was answered elsewhere, or the agent moved on";
-        let error = CliError::new(Exit::Other, Code::AnsweredElsewhere, what);
+        let error = CliError::new(Code::AnsweredElsewhere, what);
         let error = self
             .unseen(error)
             .why("Nothing was sent. The task waits for the answer to another question:");
@@ -181,7 +175,7 @@ impl<P: Calls> Answering<'_, P> {
         status: &str,
         detail: Option<String>,
         unconfirmed: Option<&Value>,
-    ) -> Box<CliError> {
+    ) -> CliError {
         if let (Some(said), Some(named)) = (unconfirmed, &self.request.question) {
             return self.unconfirmed(named, said);
         }
@@ -198,12 +192,9 @@ impl<P: Calls> Answering<'_, P> {
                 format!("the task does not wait for an answer: it is {status}"),
             ),
         };
-        let error = self.unseen(CliError::new(Exit::Other, code, what));
+        let error = self.unseen(CliError::new(code, what));
         let error = error.reason(P::NOT_WAITING.map(str::to_owned));
-        let error = match detail {
-            Some(detail) => error.why(detail),
-            None => error,
-        };
+        let error = error.whys(detail);
         let error = match status.as_str() {
             "queued" | "running" | "pending" => error
                 .why("It was answered already, or has yet to ask. Nothing was sent for a question that nobody has seen."),

@@ -16,7 +16,7 @@ use crate::args::{Global, Recover};
 use crate::calls::Calls;
 use crate::codes::Code;
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::follow::{Deadlines, FollowSetup};
 use crate::keys::KeySource;
@@ -30,11 +30,7 @@ use crate::sent::StartKind;
 use crate::store::{self, TaskStore};
 use crate::task_ref::quote;
 
-pub(super) async fn recover(
-    out: Arc<Out>,
-    global: &Global,
-    args: Recover,
-) -> Result<Exit, Box<CliError>> {
+pub(super) async fn recover(out: Arc<Out>, global: &Global, args: Recover) -> CliResult<Exit> {
     let store = TaskStore::open(&out, global)?;
     if args.forget
         && let Some(id) = args.intent.as_ref().and_then(|name| store.damaged(name))
@@ -69,7 +65,7 @@ pub(super) async fn recover(
     };
     if let Some(named) = global.named_provider().filter(|named| *named != provider) {
         let what = format!("--provider {named} and a start of {provider} do not go together");
-        return Err(CliError::new(Exit::Usage, Code::Usage, what).why("Nothing was sent."));
+        return Err(CliError::new(Code::Usage, what).why("Nothing was sent."));
     }
     takes(&args, provider, &entry.snapshot)?;
     if args.forget {
@@ -79,9 +75,9 @@ pub(super) async fn recover(
 }
 
 /// Several starts: whoever asks says which.
-fn several(open: &[Entry], global: &Global) -> Box<CliError> {
+fn several(open: &[Entry], global: &Global) -> CliError {
     let what = format!("the outcome of {} starts is unknown", open.len());
-    let error = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
+    let error = CliError::new(Code::OutcomeUnknown, what)
         .why("They are recovered one by one. Nothing was sent.");
     // As the connection would write it: they may be of several providers.
     let flag = match &global.key_file {
@@ -96,7 +92,7 @@ fn several(open: &[Entry], global: &Global) -> Box<CliError> {
 }
 
 /// Whether a task that is named to be adopted can be the one of this start.
-fn takes(args: &Recover, provider: ProviderName, start: &Snapshot) -> Result<(), Box<CliError>> {
+fn takes(args: &Recover, provider: ProviderName, start: &Snapshot) -> CliResult<()> {
     let Some(Some(task)) = &args.adopt else {
         return Ok(());
     };
@@ -114,7 +110,7 @@ fn takes(args: &Recover, provider: ProviderName, start: &Snapshot) -> Result<(),
 }
 
 /// Nobody knows what became of starts of which nothing can be read.
-fn unreadable(store: &TaskStore) -> Result<(), Box<CliError>> {
+fn unreadable(store: &TaskStore) -> CliResult<()> {
     let starts = store.unreadable()?;
     let what = match starts.len() {
         0 => return Ok(()),
@@ -123,7 +119,7 @@ fn unreadable(store: &TaskStore) -> Result<(), Box<CliError>> {
             format!("the outcome of {some} starts is unknown: their journal entries cannot be read")
         }
     };
-    let error = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
+    let error = CliError::new(Code::OutcomeUnknown, what)
         .why("Every other task started from this machine is accounted for. Nothing was sent.")
         .intent(match starts.as_slice() {
             [(id, _)] => Some(id.to_string()),
@@ -137,7 +133,7 @@ fn unreadable(store: &TaskStore) -> Result<(), Box<CliError>> {
     Err(told)
 }
 
-fn forget(out: &Out, store: &TaskStore, id: &EntryId) -> Result<Exit, Box<CliError>> {
+fn forget(out: &Out, store: &TaskStore, id: &EntryId) -> CliResult<Exit> {
     store.forget(id)?;
     if out.is_json() {
         let fields = json!({ "exit": 0, "status": "forgotten", "intent_id": id.as_str() });
@@ -164,7 +160,7 @@ async fn one<P: Calls>(
     args: Recover,
     store: TaskStore,
     entry: Entry,
-) -> Result<Exit, Box<CliError>> {
+) -> CliResult<Exit> {
     let follow = &args.follow;
     let asker = Asker::new(out.clone(), global, follow, P::ID, global.key_stdin)?;
     let mut plan = Plan {
@@ -217,7 +213,7 @@ enum Searched<P: Calls> {
 
 impl Plan {
     /// Claims the start, so that no other process recovers it meanwhile.
-    fn claim<P: Calls>(&self, connection: &Connection<P>) -> Result<Claim, Box<CliError>> {
+    fn claim<P: Calls>(&self, connection: &Connection<P>) -> CliResult<Claim> {
         let id = &self.entry.id;
         self.store.claim(id).map_err(|error| {
             if !error.is(Code::Claimed) {
@@ -231,10 +227,7 @@ impl Plan {
     }
 
     /// Finds out what became of the start.
-    async fn search<P: Calls>(
-        &self,
-        connection: &Connection<P>,
-    ) -> Result<Searched<P>, Box<CliError>> {
+    async fn search<P: Calls>(&self, connection: &Connection<P>) -> CliResult<Searched<P>> {
         let intent = || Some(self.entry.id.to_string());
         loop {
             let others = report::tasks(&self.store.others(&self.entry)?);
@@ -251,7 +244,7 @@ impl Plan {
                 }
                 _ => {
                     let what = "this version does not know how to recover it";
-                    let cli_error = CliError::new(Exit::Other, Code::Internal, what);
+                    let cli_error = CliError::new(Code::Internal, what);
                     return Err(cli_error.intent(intent()));
                 }
             }
@@ -264,7 +257,7 @@ impl Plan {
         connection: &Connection<P>,
         run: Run<P>,
         start_kind: StartKind,
-    ) -> Result<Exit, Box<CliError>> {
+    ) -> CliResult<Exit> {
         let known = self.entry.snapshot.task().map(|id| connection.task(id));
         let reporter = Arc::new(Reporter::new(connection, known, false).showing());
         if self.args.watch {
@@ -290,7 +283,7 @@ impl Plan {
         search: &SearchReport,
         found: &Candidate,
         claim: Claim,
-    ) -> Result<Exit, Box<CliError>> {
+    ) -> CliResult<Exit> {
         let out = &connection.out;
         let task = connection.task(&found.id);
         let adopts = self.args.adopt.is_some() || self.args.watch;
@@ -309,7 +302,7 @@ impl Plan {
             let run = connection.client.recover(adopted).await;
             let Recovery::Follow(run) = run.map_err(|error| connection.cli_error(&error))? else {
                 let what = "this version does not know how to follow it";
-                return Err(CliError::new(Exit::Other, Code::Internal, what).task(Some(task)));
+                return Err(CliError::new(Code::Internal, what).task(&task));
             };
             let reporter = Arc::new(Reporter::new(connection, Some(task), false).showing());
             reporter.watching();
@@ -344,21 +337,21 @@ impl Plan {
     }
 
     /// What is said when it is still not known which task it is, if any.
-    fn unresolved(&self, search: &SearchReport, what: String) -> Box<CliError> {
-        let error = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what);
+    fn unresolved(&self, search: &SearchReport, what: String) -> CliError {
+        let error = CliError::new(Code::OutcomeUnknown, what);
         let extent = search.extent().into_iter();
         extent
             .fold(error, |error, line| error.why(line))
             .intent(Some(self.entry.id.to_string()))
     }
 
-    fn forget<P: Calls>(&self, connection: &Connection<P>, error: Box<CliError>) -> Box<CliError> {
+    fn forget<P: Calls>(&self, connection: &Connection<P>, error: CliError) -> CliError {
         let forget = connection.command(&format!("recover {} --forget", self.entry.id));
         error.next("forget", forget, "once its outcome is known")
     }
 
     /// Nothing was found.
-    fn none<P: Calls>(&self, connection: &Connection<P>, search: &SearchReport) -> Box<CliError> {
+    fn none<P: Calls>(&self, connection: &Connection<P>, search: &SearchReport) -> CliError {
         if connection.out.is_json() {
             connection.out.line(search.line());
         }
@@ -382,8 +375,8 @@ impl Plan {
         &self,
         connection: &Connection<P>,
         search: &SearchReport,
-        error: Box<CliError>,
-    ) -> Box<CliError> {
+        error: CliError,
+    ) -> CliError {
         let criteria = self.entry.snapshot.match_criteria();
         let Some(agent) = criteria.and_then(|criteria| criteria.agent.as_deref()) else {
             return error;
@@ -401,7 +394,7 @@ impl Plan {
         &self,
         connection: &Connection<P>,
         search: &SearchReport,
-    ) -> Result<Box<CliError>, Box<CliError>> {
+    ) -> CliResult<CliError> {
         let out = &connection.out;
         let name = |found: &Candidate| connection.task(&found.id);
         let mut more = 0;

@@ -6,7 +6,7 @@ use taskward::core::Timestamp;
 use taskward::core::{Candidate, SearchResult, Similarity};
 use taskward::journal::{Entry, EntryId};
 
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::lines::{self, LineType};
 use crate::sanitise::one_line;
 use crate::store::TaskStore;
@@ -31,7 +31,7 @@ impl SearchReport {
         found: SearchResult,
         store: &TaskStore,
         start: &Entry,
-    ) -> Result<Option<Self>, Box<CliError>> {
+    ) -> CliResult<Option<Self>> {
         let known = store.others(start)?;
         let others = tasks(&known);
         if found.candidates.iter().any(|one| others.contains(&one.id)) {
@@ -63,7 +63,7 @@ impl SearchReport {
     }
 
     /// The candidate that was named.
-    pub(super) fn named(&self, task: &TaskRef) -> Result<&Candidate, Box<CliError>> {
+    pub(super) fn named(&self, task: &TaskRef) -> CliResult<&Candidate> {
         let mut candidates = self.candidates().iter();
         if let Some(one) = candidates.find(|one| one.id == *task.id()) {
             return Ok(one);

@@ -8,7 +8,7 @@ use crate::again;
 use crate::args::Global;
 use crate::calls::Calls;
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::out::Out;
 use crate::registry::ProviderName;
 use crate::store::TaskStore;
@@ -30,7 +30,7 @@ impl Kept {
     }
 
     /// Refuses what is of another server.
-    pub(crate) fn check<P: Calls>(&self, connection: &Connection<P>) -> Result<(), Box<CliError>> {
+    pub(crate) fn check<P: Calls>(&self, connection: &Connection<P>) -> CliResult<()> {
         connection.owns(&self.entry.snapshot)?;
         connection.banner();
         Ok(())
@@ -38,7 +38,7 @@ impl Kept {
 }
 
 /// The start of this task, and that enough of it is kept.
-pub(super) fn find(out: &Arc<Out>, global: &Global, task: &TaskArg) -> Result<Kept, Box<CliError>> {
+pub(super) fn find(out: &Arc<Out>, global: &Global, task: &TaskArg) -> CliResult<Kept> {
     // An id alone is whosever it is here.
     let wanted = task.provider().or(global.named_provider());
     if task.provider().is_some() {
@@ -55,6 +55,6 @@ pub(super) fn find(out: &Arc<Out>, global: &Global, task: &TaskArg) -> Result<Ke
     };
     match entry.snapshot.start_again() {
         Ok(_) => Ok(Kept { entry, task }),
-        Err(error) => Err(again::cli_error(&error).task(Some(task))),
+        Err(error) => Err(again::cli_error(&error).task(&task)),
     }
 }

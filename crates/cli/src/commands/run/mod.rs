@@ -14,7 +14,7 @@ use crate::codes::Code;
 use crate::command_line;
 use crate::confirm;
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::exit_report;
 use crate::files::Seen;
@@ -28,7 +28,7 @@ use crate::store::{self, TaskStore, Twin};
 use crate::task_ref::TaskRef;
 pub(crate) use again::Kept;
 
-pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> Result<Exit, Box<CliError>> {
+pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> CliResult<Exit> {
     // What is to be started again says whose it is.
     let kept = match &args.again {
         Some(task) => Some(again::find(&out, global, task)?),
@@ -52,17 +52,15 @@ pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> Result<Exi
         like: kept.as_ref().map(Kept::task),
     };
     if args.sim && args.detach {
-        return Err(CliError::new(
-            Exit::Usage,
-            Code::Usage,
-            "--sim and --detach do not go together",
-        )
-        .why("The simulator ends with this command, and the task with it.")
-        .next(
-            "instead",
-            "taskward sim",
-            "a simulator that stays, for another shell",
-        ));
+        return Err(
+            CliError::new(Code::Usage, "--sim and --detach do not go together")
+                .why("The simulator ends with this command, and the task with it.")
+                .next(
+                    "instead",
+                    "taskward sim",
+                    "a simulator that stays, for another shell",
+                ),
+        );
     }
     on_platform!(provider, P => match kept {
         None => P::run(out, global, &args, plan).await,
@@ -76,12 +74,7 @@ pub(crate) trait Starts: Calls {
     const OPTIONS: &[&str];
 
     /// Starts a task, and follows it.
-    async fn run(
-        out: Arc<Out>,
-        global: &Global,
-        args: &Run,
-        plan: Plan,
-    ) -> Result<Exit, Box<CliError>>;
+    async fn run(out: Arc<Out>, global: &Global, args: &Run, plan: Plan) -> CliResult<Exit>;
 
     /// Starts the same as a task that was started here, and follows it.
     async fn again(
@@ -90,7 +83,7 @@ pub(crate) trait Starts: Calls {
         args: &Run,
         plan: Plan,
         kept: &Kept,
-    ) -> Result<Exit, Box<CliError>>;
+    ) -> CliResult<Exit>;
 }
 
 /// The first option that this provider does not have.
@@ -114,7 +107,7 @@ fn alien(args: &Run, provider: ProviderName) -> Option<&'static str> {
 }
 
 /// Whether something reads stdin, and no two things do.
-fn takes_stdin(global: &Global, args: &Run) -> Result<bool, Box<CliError>> {
+fn takes_stdin(global: &Global, args: &Run) -> CliResult<bool> {
     let readers = [
         (global.key_stdin, "--key-stdin"),
         (args.prompt.as_deref() == Some("-"), "the prompt -"),
@@ -134,7 +127,6 @@ fn takes_stdin(global: &Global, args: &Run) -> Result<bool, Box<CliError>> {
         [] => Ok(false),
         [_] => Ok(true),
         _ => Err(CliError::new(
-            Exit::Usage,
             Code::Usage,
             format!(
                 "{} all read stdin, and it can be read once",
@@ -159,7 +151,7 @@ pub(crate) fn open<P: Calls>(
     out: Arc<Out>,
     global: &Global,
     args: &Run,
-) -> Result<Connection<P>, Box<CliError>> {
+) -> CliResult<Connection<P>> {
     if args.sim {
         Connection::simulated(out, args.follow.speed)
     } else {
@@ -176,7 +168,7 @@ pub(crate) async fn launch<P: Calls>(
     start_kind: StartKind,
     args: &Run,
     plan: Plan,
-) -> Result<Exit, Box<CliError>> {
+) -> CliResult<Exit> {
     let reporter = Reporter::new(connection, None, false)
         .showing()
         .with_dashboard(connection.sim().map(|sim| sim.url()))
@@ -205,7 +197,7 @@ pub(super) async fn name<P: Calls>(
     connection: &Connection<P>,
     mut followed: Followed<'_, P>,
     unseen: &str,
-) -> Result<Exit, Box<CliError>> {
+) -> CliResult<Exit> {
     let out = &connection.out;
     let task = followed.until_known().await?;
     let told = if out.is_json() {
@@ -221,11 +213,7 @@ pub(super) async fn name<P: Calls>(
 }
 
 /// Asks for confirmation where the same was started before and its outcome is unknown.
-fn once<P: Calls>(
-    connection: &Connection<P>,
-    global: &Global,
-    start: &Snapshot,
-) -> Result<(), Box<CliError>> {
+fn once<P: Calls>(connection: &Connection<P>, global: &Global, start: &Snapshot) -> CliResult<()> {
     let Some(store) = &connection.store else {
         return Ok(());
     };
@@ -254,7 +242,7 @@ fn once<P: Calls>(
     if is_attended(global)? && confirm::sure(&connection.out, &question) {
         return Ok(());
     }
-    let error = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what);
+    let error = CliError::new(Code::OutcomeUnknown, what);
     let error = match why {
         Some(why) => error
             .why(why)

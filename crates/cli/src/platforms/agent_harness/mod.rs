@@ -16,7 +16,7 @@ use taskward_sim::Sim;
 
 use crate::calls::{Calls, State};
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::CliResult;
 use crate::lines::pretty;
 use crate::platform::{Hint, Platform, Print, ended, object};
 use crate::task_ref::{TaskRef, quote};
@@ -111,9 +111,9 @@ impl Platform for AgentHarness {
 }
 
 impl Calls for AgentHarness {
-    async fn state(connection: &Connection<Self>, task: &TaskRef) -> Result<State, Box<CliError>> {
+    async fn state(connection: &Connection<Self>, task: &TaskRef) -> CliResult<State> {
         let found = connection.call(GetRun::new(task.id().as_str())).await;
-        let found = found.map_err(|error| error.task(Some(task.clone())))?;
+        let found = found.map_err(|error| error.task(task))?;
         let changed = found.extra.get("updated_at").and_then(Value::as_str);
         Ok(State {
             status: Status::unknown(found.status.as_str()),

@@ -12,7 +12,7 @@ use crate::codes::Code;
 use crate::commands::read::{Read, each_event};
 use crate::commands::result::{Feed, ReadsResult, pending};
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::exit_report;
 use crate::print::Destination;
@@ -27,7 +27,7 @@ impl ReadsResult for AgentHarness {
         connection: &Connection<Self>,
         task: &TaskRef,
         to: &Destination,
-    ) -> Result<Exit, Box<CliError>> {
+    ) -> CliResult<Exit> {
         let read = Read::<Self>::new(task, ReadKind::Result);
         let id = task.id().clone();
         let ended = |outcome| {
@@ -56,13 +56,13 @@ impl ReadsResult for AgentHarness {
             | PollResult::Unknown(status) => Err(pending(connection, task, &status)),
             _ => {
                 let what = "the reply reads like no task";
-                Err(CliError::new(Exit::Other, Code::Decode, what))
+                Err(CliError::new(Code::Decode, what))
             }
         }
     }
 
     /// All events of a run.
-    async fn feed(connection: &Connection<Self>, task: &TaskRef) -> Result<Feed, Box<CliError>> {
+    async fn feed(connection: &Connection<Self>, task: &TaskRef) -> CliResult<Feed> {
         let run = connection
             .read(task, GetRun::new(task.id().as_str()))
             .await?;
@@ -87,7 +87,7 @@ async fn deliver(
     task: &TaskRef,
     to: &Destination,
     answer: &Answer,
-) -> Result<Exit, Box<CliError>> {
+) -> CliResult<Exit> {
     let mut said = Transcript::default();
     if answer.text().is_none() {
         let read = each_event(connection, task, None, |item| {

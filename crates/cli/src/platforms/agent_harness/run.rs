@@ -13,7 +13,7 @@ use crate::codes::Code;
 use crate::command_line;
 use crate::commands::run::{Kept, Plan, Starts, launch, open};
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::out::Out;
 use crate::sent::{Keyed, StartKind};
@@ -28,12 +28,7 @@ impl Starts for AgentHarness {
         "--idempotency-key",
     ];
 
-    async fn run(
-        out: Arc<Out>,
-        global: &Global,
-        args: &Run,
-        plan: Plan,
-    ) -> Result<Exit, Box<CliError>> {
+    async fn run(out: Arc<Out>, global: &Global, args: &Run, plan: Plan) -> CliResult<Exit> {
         let job = job(args)?;
         let key = key(args)?;
         // Whether all of it can be written into a request is known without a server.
@@ -61,7 +56,7 @@ impl Starts for AgentHarness {
         args: &Run,
         plan: Plan,
         kept: &Kept,
-    ) -> Result<Exit, Box<CliError>> {
+    ) -> CliResult<Exit> {
         let key = key(args)?;
         let connection: Connection<Self> = open(out, global, args)?;
         kept.check(&connection)?;
@@ -81,7 +76,7 @@ impl Starts for AgentHarness {
     }
 }
 
-fn key(args: &Run) -> Result<IdempotencyKey, Box<CliError>> {
+fn key(args: &Run) -> CliResult<IdempotencyKey> {
     match &args.idempotency_key {
         Some(key) if key.trim().is_empty() => {
             Err(CliError::input("--idempotency-key is empty").why("Nothing was sent."))
@@ -99,7 +94,7 @@ fn start_kind(args: &Run, key: &IdempotencyKey) -> StartKind {
     })
 }
 
-fn job(args: &Run) -> Result<Job, Box<CliError>> {
+fn job(args: &Run) -> CliResult<Job> {
     let object = |name, value: &Option<String>| {
         let object = value.as_deref().map(|value| json_object(name, value));
         object.transpose()
@@ -113,14 +108,12 @@ fn job(args: &Run) -> Result<Job, Box<CliError>> {
     let mut job = match (&goal, input) {
         (None, None) => {
             return Err(CliError::new(
-                Exit::Usage,
                 Code::Usage,
                 "there is nothing to run: give a goal, --input JSON or both",
             ));
         }
         (Some(_), Some(input)) if input.contains_key("goal") => {
             return Err(CliError::new(
-                Exit::Usage,
                 Code::Usage,
                 "the goal is given twice: as the prompt and in --input",
             ));
@@ -143,11 +136,11 @@ fn job(args: &Run) -> Result<Job, Box<CliError>> {
 }
 
 /// A key of our own, so that it can be told when it is needed: a start of unknown outcome is found by it.
-fn fresh_key() -> Result<IdempotencyKey, Box<CliError>> {
+fn fresh_key() -> CliResult<IdempotencyKey> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| {
         let what = format!("the system gives no random numbers for a key: {error}");
-        CliError::new(Exit::Other, Code::Local, what).why("Nothing was sent.")
+        CliError::new(Code::Local, what).why("Nothing was sent.")
     })?;
     Ok(IdempotencyKey::mint(&Seed(seed), "start", &[]))
 }

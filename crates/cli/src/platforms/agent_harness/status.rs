@@ -7,15 +7,12 @@ use taskward::event::Status;
 
 use crate::commands::status::{ReadsStatus, Summary};
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::CliResult;
 use crate::exit::Exit;
 use crate::task_ref::TaskRef;
 
 impl ReadsStatus for AgentHarness {
-    async fn summary(
-        connection: &Connection<Self>,
-        task: &TaskRef,
-    ) -> Result<Summary, Box<CliError>> {
+    async fn summary(connection: &Connection<Self>, task: &TaskRef) -> CliResult<Summary> {
         let run = connection
             .read(task, GetRun::new(task.id().as_str()))
             .await?;

@@ -14,7 +14,7 @@ use taskward_sim::Sim;
 
 use crate::calls::{Calls, State};
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::CliResult;
 use crate::lines::pretty;
 use crate::platform::{Hint, Platform, Print, ended, object};
 use crate::task_ref::{TaskRef, quote};
@@ -87,21 +87,18 @@ impl Platform for Nanonets {
 }
 
 impl Calls for Nanonets {
-    async fn state(connection: &Connection<Self>, task: &TaskRef) -> Result<State, Box<CliError>> {
+    async fn state(connection: &Connection<Self>, task: &TaskRef) -> CliResult<State> {
         let found = connection
             .call(GetTaskStatus::new(task.id().as_str()))
             .await;
-        let found = found.map_err(|error| error.task(Some(task.clone())))?;
+        let found = found.map_err(|error| error.task(task))?;
         Ok(State {
             status: Status::unknown(found.status.as_str()),
             changed: found.updated_at,
         })
     }
 
-    async fn waiting(
-        connection: &Connection<Self>,
-        limit: u16,
-    ) -> Result<Vec<TaskRef>, Box<CliError>> {
+    async fn waiting(connection: &Connection<Self>, limit: u16) -> CliResult<Vec<TaskRef>> {
         let operation = ListTasks {
             limit: Some(limit.into()),
             status: vec![TaskStatus::WaitingForInput],

@@ -11,7 +11,7 @@ use crate::codes::Code;
 use crate::commands::read::Read;
 use crate::commands::result::{Feed, ReadsResult, pending};
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::print::Destination;
 use crate::task_ref::TaskRef;
@@ -21,23 +21,21 @@ impl ReadsResult for Nanonets {
         connection: &Connection<Self>,
         task: &TaskRef,
         to: &Destination,
-    ) -> Result<Exit, Box<CliError>> {
+    ) -> CliResult<Exit> {
         let read = |read| Read::<Nanonets>::new(task, read);
         let status = match connection.read(task, read(ReadKind::Result)).await? {
             PollResult::Ready(answer) => return to.deliver(connection, task, &answer, None),
             PollResult::Pending(status) => status,
             _ => {
                 return Err(CliError::new(
-                    Exit::Other,
                     Code::Decode,
                     "the summary reads like no summary",
                 ));
             }
         };
         let trail = connection.command(&format!("result {} --full", task.quoted()));
-        let bad = |what: &str, code| {
-            CliError::new(Exit::TaskBad, code, what).next("see", trail.clone(), "every step")
-        };
+        let bad =
+            |what: &str, code| CliError::new(code, what).next("see", trail.clone(), "every step");
         match status.as_str() {
             "failed" => {
                 let error = bad("the task failed", Code::TaskFailed);
@@ -56,7 +54,7 @@ impl ReadsResult for Nanonets {
         Err(pending(connection, task, &status))
     }
 
-    async fn feed(connection: &Connection<Self>, task: &TaskRef) -> Result<Feed, Box<CliError>> {
+    async fn feed(connection: &Connection<Self>, task: &TaskRef) -> CliResult<Feed> {
         let result = connection
             .read(task, GetTaskResult::new(task.id().as_str()))
             .await?;

@@ -12,7 +12,7 @@ use crate::codes::Code;
 use crate::command_line;
 use crate::commands::run::{Kept, Plan, Starts, launch, open};
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::files::{self, Files};
 use crate::follow::Deadlines;
@@ -23,12 +23,7 @@ use crate::text_arg::{stdin_text, text_or_file};
 impl Starts for Nanonets {
     const OPTIONS: &[&str] = &["--agent", "-f", "--output-schema", "--instructions"];
 
-    async fn run(
-        out: Arc<Out>,
-        global: &Global,
-        args: &Run,
-        mut plan: Plan,
-    ) -> Result<Exit, Box<CliError>> {
+    async fn run(out: Arc<Out>, global: &Global, args: &Run, mut plan: Plan) -> CliResult<Exit> {
         // Whatever is wrong with the work itself is said before anything is sent.
         let work = Work::read(args)?;
         let mut connection: Connection<Self> = open(out.clone(), global, args)?;
@@ -40,7 +35,6 @@ impl Starts for Nanonets {
             None if args.sim => "invoice",
             None => {
                 return Err(CliError::new(
-                    Exit::Usage,
                     Code::Usage,
                     "which agent? --agent takes an id or a name",
                 )
@@ -71,7 +65,7 @@ impl Starts for Nanonets {
         args: &Run,
         plan: Plan,
         kept: &Kept,
-    ) -> Result<Exit, Box<CliError>> {
+    ) -> CliResult<Exit> {
         let connection: Connection<Self> = open(out, global, args)?;
         kept.check(&connection)?;
         let start = connection.client.run_again(&kept.entry);
@@ -97,15 +91,14 @@ impl Starts for Nanonets {
 async fn within<T>(
     connection: &Connection<Nanonets>,
     deadlines: Deadlines,
-    lookup: impl Future<Output = Result<T, Box<CliError>>>,
-) -> Result<T, Box<CliError>> {
+    lookup: impl Future<Output = CliResult<T>>,
+) -> CliResult<T> {
     let Some(work) = deadlines.work() else {
         return lookup.await;
     };
     match tokio::time::timeout(connection.clock.real(work), lookup).await {
         Ok(found) => found,
         Err(_) => Err(CliError::new(
-            Exit::Timeout,
             Code::Deadline,
             format!(
                 "timed out after {} (--timeout); nothing was started",
@@ -126,7 +119,7 @@ struct Work {
 }
 
 impl Work {
-    fn read(args: &Run) -> Result<Self, Box<CliError>> {
+    fn read(args: &Run) -> CliResult<Self> {
         let prompt = match args.prompt.as_deref() {
             Some("-") => Some(stdin_text("prompt")?),
             prompt => prompt.map(str::to_owned),
@@ -135,7 +128,6 @@ impl Work {
         let prompt = prompt.filter(|prompt| !prompt.trim().is_empty());
         if prompt.is_none() && files.files.is_empty() {
             return Err(CliError::new(
-                Exit::Usage,
                 Code::Usage,
                 "there is nothing to run: give a prompt, a file (-f PATH) or both",
             ));
@@ -196,7 +188,7 @@ impl Work {
 }
 
 /// A schema is JSON or words; one that begins like JSON has to be JSON.
-fn check_schema(schema: &str) -> Result<(), Box<CliError>> {
+fn check_schema(schema: &str) -> CliResult<()> {
     if !schema.trim_start().starts_with(['{', '[']) {
         return Ok(());
     }

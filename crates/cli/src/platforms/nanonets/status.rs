@@ -9,15 +9,12 @@ use taskward::wire::DateTime;
 
 use crate::commands::status::{ReadsStatus, Summary};
 use crate::connection::Connection;
-use crate::error::CliError;
+use crate::error::CliResult;
 use crate::exit::Exit;
 use crate::task_ref::TaskRef;
 
 impl ReadsStatus for Nanonets {
-    async fn summary(
-        connection: &Connection<Self>,
-        task: &TaskRef,
-    ) -> Result<Summary, Box<CliError>> {
+    async fn summary(connection: &Connection<Self>, task: &TaskRef) -> CliResult<Summary> {
         let found = connection
             .read(task, GetTaskStatus::new(task.id().as_str()))
             .await?;
