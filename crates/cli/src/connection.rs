@@ -197,6 +197,17 @@ impl<P: Platform> Connection<P> {
         format!("taskward {rest}{}", self.source.flag())
     }
 
+    /// A command about a task, as it is printed.
+    pub(crate) fn about(&self, command: &str, task: &TaskRef) -> String {
+        self.command(&format!("{command} {}", task.quoted()))
+    }
+
+    /// Tells how a task is followed.
+    pub(crate) fn tell_watch(&self, task: &TaskRef) {
+        let watch = self.about("watch", task);
+        self.out.say(&format!("follow: {watch}"));
+    }
+
     /// Says which server on this machine is used; any other that is not the vendor's was named before anything was sent.
     pub(crate) fn banner(&self) {
         if self.sim.is_some() {

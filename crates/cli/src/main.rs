@@ -1,7 +1,6 @@
 //! `taskward`: agent tasks from a shell. See `taskward --help`.
 
 mod again;
-mod agents;
 mod answers;
 mod args;
 mod calls;

@@ -3,11 +3,15 @@
 
 use clap::ValueEnum;
 use serde_json::{Map, Value};
-use taskward::Question;
+use taskward::core::RawEvent;
 use taskward::event::Status;
+use taskward::{Question, TaskId};
 use taskward_sim::Sim;
 
-use crate::registry::Registered;
+use crate::codes::Code;
+use crate::error::{CliError, CliResult};
+use crate::registry::{Feature, ProviderName, Registered, on_platform};
+use crate::sanitise::one_line;
 use crate::task_ref::TaskRef;
 
 /// A command to go on with: its label, the command without `taskward`, a note.
@@ -37,6 +41,14 @@ pub(crate) trait Platform: Registered {
     /// Its own word for an answer to a task that does not wait for one.
     const NOT_WAITING: Option<&'static str>;
 
+    /// The paths that stand beside the API's prefix: a name, or one that others begin with.
+    const BESIDE: &'static [&'static str] = &[];
+
+    /// What to do in the place of a command that it does not have.
+    fn instead(_feature: Feature) -> &'static str {
+        "Its documentation names no such call."
+    }
+
     /// Server and key in a simulator.
     fn simulated(sim: &Sim) -> (String, String);
 
@@ -60,6 +72,28 @@ pub(crate) trait Platform: Registered {
         None
     }
 
+    /// An event's number, time, type and content.
+    fn cells(event: &RawEvent) -> [String; 4] {
+        let seq = event.seq.map(|seq| seq.to_string());
+        let content = one_line(&event.data.to_string());
+        [
+            seq.unwrap_or_default(),
+            String::new(),
+            one_line(&event.name),
+            content,
+        ]
+    }
+
+    /// What an event does to the text that the agent says.
+    fn piece(_event: &RawEvent) -> Option<Piece> {
+        None
+    }
+
+    /// The statuses that an event leads from and to.
+    fn change(_event: &RawEvent) -> Option<(&str, &str)> {
+        None
+    }
+
     /// The wanted part of an answer; `said` is what the agent was seen to say. An error names what there is none of.
     fn part(
         answer: &Self::Output,
@@ -69,6 +103,90 @@ pub(crate) trait Platform: Registered {
 
     /// An answer as the fields of a JSON line.
     fn fields(answer: &Self::Output, said: Option<&str>) -> Map<String, Value>;
+}
+
+/// What an event does to the text of the step that the agent is at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// Adds this.
+    Said(String),
+    /// Drops it: the step is tried again.
+    Void,
+    /// Completes it.
+    Kept,
+}
+
+/// The text of the agent.
+#[derive(Debug, Default)]
+pub(crate) struct Transcript {
+    text: String,
+    /// Where the step in progress begins.
+    step: usize,
+}
+
+impl Transcript {
+    /// Takes the next piece.
+    pub(crate) fn push(&mut self, piece: &Piece) {
+        match piece {
+            Piece::Said(text) => self.text.push_str(text),
+            Piece::Void => self.text.truncate(self.step),
+            Piece::Kept => self.step = self.text.len(),
+        }
+    }
+
+    /// Its length in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// All that was said and stands, if it is more than blanks.
+    pub(crate) fn text(&self) -> Option<&str> {
+        Some(self.text.as_str()).filter(|text| !text.trim().is_empty())
+    }
+}
+
+/// What the program asks of a platform whose type is forgotten.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Words {
+    pub(crate) task: fn(TaskId) -> TaskRef,
+    pub(crate) stuck: fn(&TaskRef, &Status) -> Option<Hint>,
+    pub(crate) is_over: fn(&Status) -> bool,
+    pub(crate) cells: fn(&RawEvent) -> [String; 4],
+    pub(crate) piece: fn(&RawEvent) -> Option<Piece>,
+    pub(crate) change: fn(&RawEvent) -> Option<(&str, &str)>,
+}
+
+impl Words {
+    pub(crate) fn of<P: Platform>() -> Self {
+        Self {
+            task: TaskRef::of::<P>,
+            stuck: P::stuck,
+            is_over: P::is_over,
+            cells: P::cells,
+            piece: P::piece,
+            change: P::change,
+        }
+    }
+}
+
+/// Refuses a command of a platform that cannot do it: the only place where that is said.
+pub(crate) fn able(found: ProviderName, feature: Feature) -> CliResult<()> {
+    if feature.platforms().any(|one| one == found) {
+        return Ok(());
+    }
+    let able: Vec<&str> = feature.platforms().map(ProviderName::title).collect();
+    let (command, able, title) = (feature.command(), able.join(" and "), found.title());
+    let what = format!("{command} is for {able}, not for {title}");
+    Err(CliError::new(Code::Unsupported, what)
+        .why(on_platform!(found, P => P::instead(feature)))
+        .why("Nothing was sent."))
+}
+
+/// What a platform does that does not have a feature.
+pub(crate) fn unable<P: Platform, T>(feature: Feature) -> CliResult<T> {
+    able(P::ID, feature)?;
+    let what = format!("{} is not built for {}", feature.command(), P::TITLE);
+    Err(CliError::new(Code::Internal, what))
 }
 
 /// Words that end in one line break.

@@ -78,6 +78,55 @@ impl ProviderName {
     }
 }
 
+/// What a command needs of a platform, where not every platform has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Feature {
+    Agents,
+    Approve,
+    Cancel,
+    Events,
+    Input,
+    Ls,
+    Messages,
+    Reject,
+    Reply,
+    ResumeRun,
+    Send,
+    Usage,
+}
+
+impl Feature {
+    /// Its command, and whether a platform with these capabilities has it.
+    fn row(self) -> (&'static str, fn(&Capabilities) -> bool) {
+        match self {
+            Self::Agents => ("agents", |can| can.agents),
+            Self::Approve => ("approve", |can| can.approval),
+            Self::Cancel => ("cancel", |can| can.cancel),
+            Self::Events => ("events", |can| can.events),
+            Self::Input => ("input", |can| can.approval),
+            Self::Ls => ("ls", |can| can.list),
+            Self::Messages => ("messages", |can| can.message),
+            Self::Reject => ("reject", |can| can.approval),
+            Self::Reply => ("reply", |can| can.words),
+            Self::ResumeRun => ("resume-run", |can| can.resume),
+            Self::Send => ("send", |can| can.message),
+            Self::Usage => ("usage", |can| can.usage),
+        }
+    }
+
+    /// The command that needs it.
+    pub(crate) fn command(self) -> &'static str {
+        self.row().0
+    }
+
+    /// The platforms that have it.
+    pub(crate) fn platforms(self) -> impl Iterator<Item = ProviderName> {
+        let (_, has) = self.row();
+        let all = ProviderName::ALL.into_iter();
+        all.filter(move |one| has(&one.capabilities()))
+    }
+}
+
 impl fmt::Display for ProviderName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -63,6 +63,29 @@ pub(crate) fn moment(name: &str, text: &str) -> CliResult<String> {
     Ok(humantime::format_rfc3339_seconds(at).to_string())
 }
 
+/// The moments that two options mean, of which the first comes before the other.
+pub(crate) fn moments(
+    from: (&str, Option<String>),
+    until: (&str, Option<String>),
+) -> CliResult<(Option<String>, Option<String>)> {
+    let read = |(name, text): (&str, Option<String>)| {
+        let moment = text.map(|text| moment(name, &text));
+        moment.transpose()
+    };
+    let names = (from.0, until.0);
+    let (from, until) = (read(from)?, read(until)?);
+    if let (Some(from), Some(until)) = (&from, &until) {
+        let millis = |at: &str| DateTime::from(at).unix_millis();
+        if let (Some(first), Some(last)) = (millis(from), millis(until))
+            && first >= last
+        {
+            let what = format!("{} {from} is not before {} {until}", names.0, names.1);
+            return Err(CliError::input(what).why("Nothing was sent."));
+        }
+    }
+    Ok((from, until))
+}
+
 fn read_text(source: impl std::io::Read) -> Result<String, String> {
     let mut bytes = Vec::new();
     source

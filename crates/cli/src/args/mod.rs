@@ -9,13 +9,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use taskward::core::Capabilities;
 use taskward_sim::FaultRule;
 
 use crate::codes::Code;
 use crate::error::{CliError, CliResult};
-use crate::platform::Print;
-use crate::registry::ProviderName;
+use crate::platform::{Print, able};
+use crate::registry::{Feature, ProviderName};
 use crate::task_ref::{TaskArg, TaskRef};
 
 pub(crate) use lists::{Agents, CreateAgent, Ls, UpdateAgent};
@@ -476,38 +475,23 @@ impl Global {
         self.provider.unwrap_or(ProviderName::DEFAULT)
     }
 
-    /// The provider of a command that names no task, where that can do it: the one that was named, or the first that can.
-    pub(crate) fn provider_able(
-        &self,
-        can: impl Fn(&Capabilities) -> bool,
-        command: &str,
-        instead: &str,
-    ) -> CliResult<ProviderName> {
-        let provider = self.provider.unwrap_or_else(|| first_able(&can));
-        able(provider, can, command, instead)?;
+    /// The provider of a command that names no task: the one that was named, or the first that can do it.
+    pub(crate) fn provider_for(&self, feature: Feature) -> CliResult<ProviderName> {
+        let provider = self.provider.unwrap_or_else(|| first_able(feature));
+        able(provider, feature)?;
         Ok(provider)
     }
 
     /// The task of a command, where its provider can do that: the one that its name or `--provider` says, or else the
-    /// first that can. `instead` is what to do on another one.
-    pub(crate) fn task_able(
-        &self,
-        task: &TaskArg,
-        can: impl Fn(&Capabilities) -> bool,
-        command: &str,
-        instead: &str,
-    ) -> CliResult<(ProviderName, TaskRef)> {
-        let (provider, task) = self.task_or(task, first_able(&can))?;
-        able(provider, can, command, instead)?;
-        Ok((provider, task))
+    /// first that can.
+    pub(crate) fn task_for(&self, task: &TaskArg, feature: Feature) -> CliResult<TaskRef> {
+        let task = self.task_or(task, first_able(feature))?;
+        able(task.provider(), feature).map_err(|error| error.task(&task))?;
+        Ok(task)
     }
 
     /// The task, of the provider that its name, `--provider` or else `fallback` says.
-    fn task_or(
-        &self,
-        task: &TaskArg,
-        fallback: ProviderName,
-    ) -> CliResult<(ProviderName, TaskRef)> {
+    fn task_or(&self, task: &TaskArg, fallback: ProviderName) -> CliResult<TaskRef> {
         let provider = match (task.provider(), self.provider) {
             (Some(named), Some(wanted)) if named != wanted => {
                 return Err(CliError::new(
@@ -519,11 +503,11 @@ impl Global {
             (Some(provider), _) | (None, Some(provider)) => provider,
             (None, None) => fallback,
         };
-        Ok((provider, task.of(provider)))
+        Ok(task.of(provider))
     }
 
     /// The task, of the provider that its name or `--provider` says, or else of the one that is meant where none is named.
-    pub(crate) fn task(&self, task: &TaskArg) -> CliResult<(ProviderName, TaskRef)> {
+    pub(crate) fn task(&self, task: &TaskArg) -> CliResult<TaskRef> {
         self.task_or(task, ProviderName::DEFAULT)
     }
 
@@ -585,36 +569,8 @@ pub(crate) fn time(text: &str) -> Result<Duration, String> {
 }
 
 /// The first provider that can do something.
-fn first_able(can: &impl Fn(&Capabilities) -> bool) -> ProviderName {
-    let mut all = ProviderName::ALL.into_iter();
-    let able = all.find(|one| can(&one.capabilities()));
-    able.unwrap_or(ProviderName::DEFAULT)
-}
-
-/// Refuses a command of a platform that `can` not do it; `instead` is what to do there.
-fn able(
-    found: ProviderName,
-    can: impl Fn(&Capabilities) -> bool,
-    command: &str,
-    instead: &str,
-) -> CliResult<()> {
-    let is_able = |one: &ProviderName| can(&one.capabilities());
-    if is_able(&found) {
-        return Ok(());
-    }
-    let able: Vec<_> = ProviderName::ALL
-        .into_iter()
-        .filter(is_able)
-        .map(ProviderName::title)
-        .collect();
-    let what = format!(
-        "{command} is for {}, not for {}",
-        able.join(" and "),
-        found.title()
-    );
-    Err(CliError::new(Code::Usage, what)
-        .why(instead)
-        .why("Nothing was sent."))
+fn first_able(feature: Feature) -> ProviderName {
+    feature.platforms().next().unwrap_or(ProviderName::DEFAULT)
 }
 
 #[cfg(test)]

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use taskward::Provider as _;
-use taskward::agent_harness::AgentHarness;
 use taskward::core::IdempotencyKey;
 use taskward::core::bytes::Bytes;
 use taskward::core::http::{Method, uri::PathAndQuery};
@@ -40,7 +38,7 @@ pub(super) async fn api(out: Arc<Out>, global: &Global, args: Api) -> CliResult<
 }
 
 async fn call<P: Calls>(out: Arc<Out>, global: &Global, args: &Api) -> CliResult<Bytes> {
-    let call = Raw::new(P::DEFAULTS.api_prefix, args)?;
+    let call = Raw::new(P::DEFAULTS.api_prefix, P::BESIDE, args)?;
     let connection: Connection<P> = Connection::open(out, global, None)?;
     connection.call(call).await
 }
@@ -54,11 +52,11 @@ struct Raw {
 }
 
 impl Raw {
-    fn new(prefix: &str, args: &Api) -> CliResult<Self> {
+    fn new(prefix: &str, beside: &[&str], args: &Api) -> CliResult<Self> {
         let method = args.method.to_uppercase();
         let method = Method::from_bytes(method.as_bytes())
             .map_err(|_| CliError::input(format!("{:?} is no HTTP method", args.method)))?;
-        let target = target(prefix, &args.path)
+        let target = target(prefix, beside, &args.path)
             .map_err(|why| CliError::input(format!("the path {:?} {why}", args.path)))?;
         let body = match &args.data {
             None => None,
@@ -82,8 +80,8 @@ impl Raw {
     }
 }
 
-/// The target of a path that may leave out the API's prefix. It can name no other server.
-fn target(prefix: &str, path: &str) -> Result<PathAndQuery, &'static str> {
+/// The target of a path that may leave out the API's prefix, unless it stands `beside` that. It can name no other server.
+fn target(prefix: &str, beside: &[&str], path: &str) -> Result<PathAndQuery, &'static str> {
     if path.contains("://") || path.starts_with("//") {
         return Err("names a server: give the path alone, the server comes from the settings");
     }
@@ -92,10 +90,11 @@ fn target(prefix: &str, path: &str) -> Result<PathAndQuery, &'static str> {
     }
     let path = path.trim_start_matches('/');
     let below = prefix.trim_start_matches('/');
-    // These two stand beside the API, not in it.
-    let beside = prefix == AgentHarness::DEFAULTS.api_prefix
-        && (path.starts_with("health/") || path == "openapi.json");
-    let prefix = if beside { "" } else { prefix };
+    let is_beside = beside.iter().any(|one| match one.ends_with('/') {
+        true => path.starts_with(one),
+        false => path == *one,
+    });
+    let prefix = if is_beside { "" } else { prefix };
     let rest = path
         .strip_prefix(below)
         .filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
@@ -155,7 +154,7 @@ mod tests {
             ("/api/v10", "/api/v1/api/v10"),
             ("", "/api/v1"),
         ] {
-            assert_eq!(target("/api/v1", path).expect(path).as_str(), full);
+            assert_eq!(target("/api/v1", &[], path).expect(path).as_str(), full);
         }
         for (path, full) in [
             ("runs/1/signal", "/v1/runs/1/signal"),
@@ -164,7 +163,12 @@ mod tests {
             ("/health/live", "/health/live"),
             ("openapi.json", "/openapi.json"),
         ] {
-            assert_eq!(target("/v1", path).expect(path).as_str(), full);
+            assert_eq!(
+                target("/v1", &["health/", "openapi.json"], path)
+                    .expect(path)
+                    .as_str(),
+                full
+            );
         }
         for path in [
             "https://evil.example/agents",
@@ -172,7 +176,7 @@ mod tests {
             "/a b",
             "/a#b",
         ] {
-            assert!(target("/v1", path).is_err(), "{path}");
+            assert!(target("/v1", &[], path).is_err(), "{path}");
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::exit::Exit;
 use crate::exit_report;
 use crate::follow::{Deadlines, FollowSetup, Followed, LAST_CHANCE};
 use crate::out::Out;
-use crate::registry::{ProviderName, on_platform};
+use crate::registry::{Feature, on_platform};
 use crate::report::{Reporter, result_line};
 use crate::sanitise::one_line;
 use crate::sent::StartKind;
@@ -27,10 +27,7 @@ use crate::task_ref::TaskRef;
 const GIVEN_UP: u32 = 8;
 
 pub(super) async fn cancel(out: Arc<Out>, global: &Global, args: Cancel) -> CliResult<Exit> {
-    let (provider, task) = global.task(&args.task)?;
-    if !provider.capabilities().cancel {
-        return Err(unsupported(provider).task(&task));
-    }
+    let task = global.task_for(&args.task, Feature::Cancel)?;
     let deadlines = Deadlines::both(args::timeout(args.timeout)?);
     if !args.yes {
         confirm::attended(global, "cancelling cannot be undone")
@@ -41,22 +38,10 @@ pub(super) async fn cancel(out: Arc<Out>, global: &Global, args: Cancel) -> CliR
             return Err(declined.task(&task));
         }
     }
-    on_platform!(provider, P => {
+    on_platform!(task.provider(), P => {
         let connection: Connection<P> = Connection::open(out, global, args.speed)?;
         stop(&connection, &task, deadlines).await
     })
-}
-
-/// The error of a platform whose API cannot cancel.
-fn unsupported(provider: ProviderName) -> CliError {
-    let what = format!("cancelling is not part of the API of {}", provider.title());
-    CliError::new(Code::Unsupported, what)
-        .why("Its documentation names no such call. Nothing was sent.")
-        .next(
-            "if you know one",
-            format!("taskward api METHOD PATH --provider {provider}"),
-            "makes any call",
-        )
 }
 
 /// Asks the server to stop the task, and prints how it ended.
@@ -206,9 +191,7 @@ impl<P: Calls> Request<'_, P> {
             false => ("Interrupted before the server had answered.", None),
         };
         let what = "a stop was requested, and is not confirmed";
-        let status = self
-            .connection
-            .command(&format!("status {}", self.task.quoted()));
+        let status = self.connection.about("status", self.task);
         CliError::new(Code::OutcomeUnknown, what)
             .why(why)
             .why("The same command again does no harm.")
@@ -230,9 +213,7 @@ impl<P: Calls> Request<'_, P> {
                 "whether it keeps running",
             )
         };
-        let status = self
-            .connection
-            .command(&format!("status {}", self.task.quoted()));
+        let status = self.connection.about("status", self.task);
         CliError::new(Code::NotCancelled, what)
             .why(format!("Last: {}", one_line(why)))
             .why("The same command again does no harm.")

@@ -4,41 +4,48 @@ use std::sync::Arc;
 
 use serde_json::Map;
 use taskward::Outcome;
-use taskward::agent_harness::AgentHarness;
 use taskward::core::{EventSeq, RawEvent, TimeLimit};
 
 use super::read::each_event;
 use crate::args::{Events, Global};
+use crate::calls::Calls;
 use crate::connection::Connection;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::exit_report;
 use crate::follow::{Deadlines, FollowSetup};
 use crate::out::Out;
-use crate::report::{Reporter, cells, event_line, result_line};
+use crate::registry::{Feature, on_platform};
+use crate::report::{Reporter, event_line, result_line};
 use crate::sent::StartKind;
 use crate::task_ref::TaskRef;
 
-/// What a task of Nanonets has instead.
-const INSTEAD: &str = "A task's steps are printed by taskward result TASK --full.";
-
 pub(super) async fn events(out: Arc<Out>, global: &Global, args: Events) -> CliResult<Exit> {
-    let (_, task) = global.task_able(&args.task, |can| can.events, "events", INSTEAD)?;
-    let connection: Connection<AgentHarness> = Connection::open(out, global, args.speed)?;
+    let task = global.task_for(&args.task, Feature::Events)?;
+    on_platform!(task.provider(), P => list::<P>(out, global, &task, args).await)
+}
+
+async fn list<P: Calls>(
+    out: Arc<Out>,
+    global: &Global,
+    task: &TaskRef,
+    args: Events,
+) -> CliResult<Exit> {
+    let connection: Connection<P> = Connection::open(out, global, args.speed)?;
     let after = args.after.map(EventSeq);
     if args.follow {
-        return follow(&connection, &task, after, args.timeout).await;
+        return follow(&connection, task, after, args.timeout).await;
     }
     let mut count = 0;
-    let unreadable = each_event(&connection, &task, after, |item| {
+    let unreadable = each_event(&connection, task, after, |item| {
         count += 1;
-        print(&connection.out, &task, &item.event)
+        print::<P>(&connection.out, task, &item.event)
     })
     .await
     .map_err(|error| match error.exit() {
         // Whoever has read enough misses nothing.
         Exit::ReaderGone => error,
-        _ => error.task(&task),
+        _ => error.task(task),
     })?;
     connection.out.passed_over(unreadable);
     if count == 0 && unreadable == 0 {
@@ -47,17 +54,17 @@ pub(super) async fn events(out: Arc<Out>, global: &Global, args: Events) -> CliR
     Ok(Exit::Ok)
 }
 
-fn print(out: &Out, task: &TaskRef, event: &RawEvent) -> CliResult<()> {
+fn print<P: Calls>(out: &Out, task: &TaskRef, event: &RawEvent) -> CliResult<()> {
     if out.is_json() {
         out.line(event_line(event, Some(task)));
         return out.check();
     }
-    out.print(&format!("{}\n", cells(&event.data).join("\t")))
+    out.print(&format!("{}\n", P::cells(event).join("\t")))
 }
 
 /// Prints events as they come, to the end of the run.
-async fn follow(
-    connection: &Connection<AgentHarness>,
+async fn follow<P: Calls>(
+    connection: &Connection<P>,
     task: &TaskRef,
     after: Option<EventSeq>,
     timeout: Option<std::time::Duration>,

@@ -1,7 +1,5 @@
-//! The commands, one file each. What a platform does of `run`, `status` and `result` is a trait there, and stands in its
-//! folder of `platforms`.
+//! The commands, one file each. What a platform does in its own way stands in its folder of `platforms`.
 
-mod agents;
 mod answer;
 mod api;
 mod cancel;
@@ -12,25 +10,27 @@ mod local;
 mod ls;
 mod messages;
 mod question;
-pub(crate) mod read;
+mod read;
 mod reconcile;
 mod recover;
-pub(crate) mod result;
+mod result;
 mod resume_run;
 pub(crate) mod run;
 mod send;
 mod sim;
-pub(crate) mod status;
-mod table;
+mod status;
+pub(crate) mod table;
 mod usage;
 mod watch;
 
 use std::sync::Arc;
 
 use crate::args::{Cli, Command};
+use crate::calls::Calls as _;
 use crate::error::CliResult;
 use crate::exit::Exit;
 use crate::out::Out;
+use crate::registry::{Feature, on_platform};
 
 /// Does what was asked.
 pub(crate) async fn perform(cli: Cli, out: Arc<Out>) -> CliResult<Exit> {
@@ -52,7 +52,10 @@ pub(crate) async fn perform(cli: Cli, out: Arc<Out>) -> CliResult<Exit> {
         Command::Usage(args) => usage::usage(out.clone(), global, args).await,
         Command::Cancel(args) => cancel::cancel(out.clone(), global, args).await,
         Command::Ls(args) => ls::ls(out.clone(), global, args).await,
-        Command::Agents(args) => agents::agents(out.clone(), global, args).await,
+        Command::Agents(args) => {
+            let provider = global.provider_for(Feature::Agents)?;
+            on_platform!(provider, P => P::agents(out.clone(), global, args).await)
+        }
         Command::Api(args) => api::api(out.clone(), global, args).await,
         Command::Sim(args) => sim::sim(out.clone(), args).await,
         Command::Help { topic } => help::help(&out, &topic),

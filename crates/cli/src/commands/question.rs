@@ -14,7 +14,7 @@ use taskward::{Event, Policy, Provider, Question, TaskId};
 
 use super::read::{Read, each_event};
 use crate::args::Global;
-use crate::calls::Calls;
+use crate::calls::{Calls, TaskFilter};
 use crate::codes::Code;
 use crate::connection::Connection;
 use crate::error::{CliError, CliResult};
@@ -137,7 +137,17 @@ pub(super) async fn asked_by_another<P: Calls>(
         return None;
     }
     let search = async {
-        let waiting = P::waiting(connection, MOST_OTHERS).await.ok()?;
+        let mut waiting = Vec::new();
+        let wanted = TaskFilter {
+            limit: MOST_OTHERS,
+            waiting: true,
+            ..TaskFilter::default()
+        };
+        let read = P::tasks(connection, wanted, |found| {
+            waiting.extend(found.task);
+            Ok(())
+        });
+        read.await.ok()?;
         for other in waiting.into_iter().filter(|other| other != task) {
             // Whatever one of them is, another may be the one.
             let asked = open(connection, &other).await.ok().flatten();
@@ -152,7 +162,7 @@ pub(super) async fn asked_by_another<P: Calls>(
 }
 
 /// The most other tasks that are read to find a question.
-const MOST_OTHERS: u16 = 20;
+const MOST_OTHERS: u32 = 20;
 
 /// The most messages of a conversation that are searched.
 const MOST_MESSAGES: usize = 500;

@@ -3,61 +3,59 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use taskward::core::{EventKind, PollResult, ReadKind, UnconfirmedEnd};
 use taskward::event::Status;
+use taskward::outcome::{StoppedBy, TaskFailure};
+use taskward::{Outcome, Output as _};
 
+use super::read::{Read, each_event};
+use super::status::exit_of;
 use crate::args::{Global, ResultOf};
 use crate::calls::Calls;
 use crate::codes::Code;
 use crate::connection::Connection;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
+use crate::exit_report;
 use crate::lines::{LineType, line};
 use crate::out::Out;
+use crate::platform::Transcript;
 use crate::print::Destination;
 use crate::registry::on_platform;
+use crate::report::Reporter;
 use crate::sanitise::one_line;
+use crate::sent::StartKind;
 use crate::task_ref::TaskRef;
-
-/// All that a platform tells of the steps of a task.
-pub(crate) struct Feed {
-    pub(crate) status: Status,
-    pub(crate) exit: Exit,
-    pub(crate) events: Vec<Value>,
-}
-
-/// A platform whose tasks leave an answer and a feed.
-pub(crate) trait ReadsResult: Calls {
-    /// Reads the answer of a task that is over, and prints it.
-    async fn answer(
-        connection: &Connection<Self>,
-        task: &TaskRef,
-        to: &Destination,
-    ) -> CliResult<Exit>;
-
-    /// Reads everything that is told of a task, whatever its state.
-    async fn feed(connection: &Connection<Self>, task: &TaskRef) -> CliResult<Feed>;
-}
 
 pub(super) async fn result(out: Arc<Out>, global: &Global, args: ResultOf) -> CliResult<Exit> {
     let to = Destination::new(args.output, args.print)?;
-    let (provider, task) = global.task(&args.task)?;
-    let done = on_platform!(provider, P => {
+    let task = global.task(&args.task)?;
+    let done = on_platform!(task.provider(), P => {
         let connection: Connection<P> = Connection::open(out, global, None)?;
         match args.full {
             true => feed(&connection, &task).await,
-            false => P::answer(&connection, &task, &to).await,
+            false => answer(&connection, &task, &to).await,
         }
     });
     done.map_err(|error| error.task(&task))
 }
 
-async fn feed<P: ReadsResult>(connection: &Connection<P>, task: &TaskRef) -> CliResult<Exit> {
-    let Feed {
-        status,
-        exit,
-        events,
-    } = P::feed(connection, task).await?;
-    let feed = Value::Array(events);
+/// Prints all that is told of the steps of a task, whatever its state.
+async fn feed<P: Calls>(connection: &Connection<P>, task: &TaskRef) -> CliResult<Exit> {
+    let (status, steps) = match P::CAPABILITIES.events {
+        false => P::steps(connection, task).await?,
+        true => {
+            let status = P::summary(connection, task).await?.status;
+            let mut events = Vec::new();
+            let unreadable = each_event(connection, task, None, |item| {
+                events.push(item.event.data.clone());
+                Ok(())
+            });
+            connection.out.passed_over(unreadable.await?);
+            (status, events)
+        }
+    };
+    let (exit, feed) = (exit_of::<P>(&status), Value::Array(steps));
     if connection.out.is_json() {
         let status = status.as_str();
         let fields = json!({ "exit": exit.code(), "status": status, "platform_data": feed });
@@ -70,20 +68,112 @@ async fn feed<P: ReadsResult>(connection: &Connection<P>, task: &TaskRef) -> Cli
     Ok(exit)
 }
 
-/// The error of a task that is not over.
-pub(crate) fn pending<P: Calls>(
+/// Prints the answer of a task that is over, or tells why there is none.
+async fn answer<P: Calls>(
     connection: &Connection<P>,
     task: &TaskRef,
-    status: &Status,
-) -> CliError {
-    CliError::new(
-        Code::Pending,
-        format!("the task is not over: it is {}", one_line(status.as_str())),
-    )
-    .headed("pending")
-    .next(
+    to: &Destination,
+) -> CliResult<Exit> {
+    let read = |read| Read::<P>::new(task, read);
+    let mut found = connection.read(task, read(ReadKind::Result)).await?;
+    if matches!(&found, PollResult::Pending(status) if P::is_over(status)) {
+        // It has no answer; why stands in its steps, or at least how it ended in its status.
+        found = match connection.call(read(ReadKind::Steps)).await {
+            Ok(steps) => steps,
+            Err(_) => connection.read(task, read(ReadKind::Status)).await?,
+        };
+    }
+    let id = task.id().clone();
+    let outcome = match found {
+        PollResult::Ready(answer) | PollResult::Succeeded(_, answer) => {
+            let said = said(connection, task, to, &answer).await?;
+            return to.deliver(connection, task, &answer, said.text());
+        }
+        PollResult::Failed(read) => {
+            let failure = explained(connection, task, read).await;
+            Outcome::Failed { id, failure }
+        }
+        PollResult::Stopped(read) => {
+            let failure = explained(connection, task, read).await;
+            let by = match failure.unanswered {
+                true => StoppedBy::Unanswered,
+                false => StoppedBy::Other,
+            };
+            Outcome::Stopped { id, by, failure }
+        }
+        PollResult::Pending(status) | PollResult::Waiting(status) | PollResult::Unknown(status) => {
+            return Err(pending(connection, task, &status));
+        }
+        _ => return Err(CliError::new(Code::Decode, "the reply reads like no task")),
+    };
+    let reporter = Reporter::new(connection, Some(task.clone()), false);
+    exit_report::outcome(connection, &StartKind::Watch, &reporter, outcome).map(|_| Exit::Ok)
+}
+
+/// What the agent said, by its events, where the answer itself does not tell that.
+async fn said<P: Calls>(
+    connection: &Connection<P>,
+    task: &TaskRef,
+    to: &Destination,
+    answer: &P::Output,
+) -> CliResult<Transcript> {
+    let mut said = Transcript::default();
+    if !P::CAPABILITIES.events || answer.text().is_some() {
+        return Ok(said);
+    }
+    let read = each_event(connection, task, None, |item| {
+        P::piece(&item.event)
+            .iter()
+            .for_each(|piece| said.push(piece));
+        Ok(())
+    });
+    match read.await {
+        Ok(unreadable) => connection.out.passed_over(unreadable),
+        Err(error) => {
+            let signal = matches!(error.exit(), Exit::Interrupted | Exit::Terminated);
+            // Words that were asked for stand in the events alone; else the task's own read is the result.
+            if signal || to.wants_words() {
+                return Err(error);
+            }
+            said = Transcript::default();
+            connection.out.say(&format!(
+                "the events could not be read, and so the text: {}",
+                one_line(error.what())
+            ));
+        }
+    }
+    Ok(said)
+}
+
+/// The failure as the task's last event tells it, where there are events: the task's own read may know its status alone.
+async fn explained<P: Calls>(
+    connection: &Connection<P>,
+    task: &TaskRef,
+    read: TaskFailure,
+) -> TaskFailure {
+    let mut failure = read;
+    if P::CAPABILITIES.events {
+        // A list that cannot be read leaves what is known.
+        let _ = each_event(connection, task, None, |item| {
+            if let EventKind::Ended(UnconfirmedEnd::Failed(told) | UnconfirmedEnd::Stopped(told)) =
+                &item.kind
+            {
+                failure = told.clone();
+            }
+            Ok(())
+        })
+        .await;
+    }
+    failure
+}
+
+/// The error of a task that is not over.
+fn pending<P: Calls>(connection: &Connection<P>, task: &TaskRef, status: &Status) -> CliError {
+    let status = one_line(status.as_str());
+    let what = format!("the task is not over: it is {status}");
+    CliError::new(Code::Pending, what).headed("pending").next(
         "follow",
-        connection.command(&format!("watch {}", task.quoted())),
+        connection.about("watch", task),
         "",
     )
 }

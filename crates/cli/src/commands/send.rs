@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde_json::{Map, json};
-use taskward::nanonets::Nanonets;
 use taskward::question::Answered;
 use taskward::{Event, Policy, Snapshot};
 
@@ -13,7 +12,7 @@ use super::question;
 use super::reconcile::EarlierWrite;
 use crate::answers::Asker;
 use crate::args::{Global, Send};
-use crate::calls::Calls as _;
+use crate::calls::Calls;
 use crate::clock::{age, span};
 use crate::codes::Code;
 use crate::command_line;
@@ -23,25 +22,32 @@ use crate::exit::Exit;
 use crate::exit_report;
 use crate::follow::{Deadlines, FollowSetup, Followed};
 use crate::out::Out;
-use crate::platform::Platform;
 use crate::print::Destination;
+use crate::registry::{Feature, on_platform};
 use crate::report::{Reporter, result_line};
 use crate::sent::StartKind;
 use crate::store::TaskStore;
 use crate::task_ref::TaskRef;
 
 pub(super) async fn send(out: Arc<Out>, global: &Global, args: Send) -> CliResult<Exit> {
-    let instead =
-        "A task of Agent Harness is told only what it waits for, by approve, reject or input.";
-    let (provider, task) = global.task_able(&args.task, |can| can.message, "send", instead)?;
+    let task = global.task_for(&args.task, Feature::Send)?;
+    on_platform!(task.provider(), P => message::<P>(out, global, task, args).await)
+}
+
+async fn message<P: Calls>(
+    out: Arc<Out>,
+    global: &Global,
+    task: TaskRef,
+    args: Send,
+) -> CliResult<Exit> {
     let from_stdin = args.text == "-";
     let text = answer::words(global, args.text)?;
     let deadlines = Deadlines::of(&args.follow)?;
     let to = Destination::new(args.follow.output.clone(), args.follow.print)?;
     let taken = from_stdin || global.key_stdin;
-    let asker = Asker::new(out.clone(), global, &args.follow, provider, taken)?;
+    let asker = Asker::new(out.clone(), global, &args.follow, P::ID, taken)?;
     let store = TaskStore::for_watch(&out, global);
-    let connection: Connection<Nanonets> =
+    let connection: Connection<P> =
         Connection::journaled(out.clone(), global, args.follow.speed, store)?;
     connection.banner();
     let reporter = Arc::new(Reporter::new(&connection, Some(task.clone()), false));
@@ -85,8 +91,8 @@ pub(super) async fn send(out: Arc<Out>, global: &Global, args: Send) -> CliResul
 }
 
 /// The state of the task if this very message was sent before and has arrived; an error if another one has.
-async fn arrived(
-    connection: &Connection<Nanonets>,
+async fn arrived<P: Calls>(
+    connection: &Connection<P>,
     task: &TaskRef,
     policy: Policy,
     kept: Snapshot,
@@ -116,16 +122,16 @@ async fn arrived(
 
 /// Whether a message that nobody asked for may go to this task now: nothing is asked, and it is not over, unless another
 /// turn of it is wanted.
-async fn takes_message(
-    connection: &Connection<Nanonets>,
+async fn takes_message<P: Calls>(
+    connection: &Connection<P>,
     task: &TaskRef,
     goes_on: bool,
     reporter: &Reporter,
 ) -> CliResult<()> {
-    let state = Nanonets::state(connection, task)
+    let state = P::summary(connection, task)
         .await
         .map_err(|error| error.why("Nothing was sent."))?;
-    if Nanonets::is_over(&state.status) {
+    if P::is_over(&state.status) {
         let status = state.status.as_str();
         if goes_on {
             reporter.say(&format!(
@@ -143,7 +149,7 @@ async fn takes_message(
             )
             .task(task));
     }
-    if !Nanonets::waits(&state.status) {
+    if !P::waits(&state.status) {
         return Ok(());
     }
     let open = question::open(connection, task)
@@ -152,14 +158,14 @@ async fn takes_message(
     let Some(open) = open else { return Ok(()) };
     let what = "the agent waits for the answer to a question, and a message would be taken for it";
     let error = CliError::new(Code::Waiting, what).headed("waiting");
-    let age = age(&connection.clock, &open, state.changed.as_ref());
+    let age = age(&connection.clock, &open, state.changed().as_ref());
     let error = exit_report::quoted(error, &open, &age).why("Nothing was sent.");
     Err(exit_report::answers(connection, error, task, &open).task(task))
 }
 
-async fn confirm(
-    connection: &Connection<Nanonets>,
-    mut followed: Followed<'_, Nanonets>,
+async fn confirm<P: Calls>(
+    connection: &Connection<P>,
+    mut followed: Followed<'_, P>,
     task: &TaskRef,
     is_earlier: bool,
 ) -> CliResult<Exit> {
@@ -208,7 +214,7 @@ async fn confirm(
 }
 
 /// Sends the message; `false` when the watch ended over it.
-async fn sent(followed: &mut Followed<'_, Nanonets>) -> CliResult<bool> {
+async fn sent<P: Calls>(followed: &mut Followed<'_, P>) -> CliResult<bool> {
     while let Some(event) = followed.event_before_sending("the task").await? {
         match event {
             Event::Sent {
@@ -239,9 +245,9 @@ async fn sent(followed: &mut Followed<'_, Nanonets>) -> CliResult<bool> {
 }
 
 /// The end of a task whose watch ended before the message was known to be sent.
-async fn over(
-    connection: &Connection<Nanonets>,
-    followed: &mut Followed<'_, Nanonets>,
+async fn over<P: Calls>(
+    connection: &Connection<P>,
+    followed: &mut Followed<'_, P>,
     task: &TaskRef,
 ) -> CliError {
     let end = match followed.running.wait().await {

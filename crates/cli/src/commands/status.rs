@@ -21,35 +21,19 @@ use crate::report::{block, question_fields};
 use crate::sanitise::one_line;
 use crate::task_ref::TaskRef;
 
-/// What a read of a task tells of it.
-pub(crate) struct Summary {
-    pub(crate) status: Status,
-    pub(crate) exit: Exit,
-    /// What it is about.
-    pub(crate) title: Option<Value>,
-    pub(crate) created_at: Option<Value>,
-    pub(crate) updated_at: Option<Value>,
-    pub(crate) platform_data: Value,
-}
-
-/// A platform whose tasks can be summed up by one read.
-pub(crate) trait ReadsStatus: Calls {
-    /// Reads the task once.
-    async fn summary(connection: &Connection<Self>, task: &TaskRef) -> CliResult<Summary>;
-}
-
 pub(super) async fn status(out: Arc<Out>, global: &Global, args: OneTask) -> CliResult<Exit> {
-    let (provider, task) = global.task(&args.task)?;
-    on_platform!(provider, P => tell::<P>(out, global, &task).await)
+    let task = global.task(&args.task)?;
+    on_platform!(task.provider(), P => tell::<P>(out, global, &task).await)
 }
 
-async fn tell<P: ReadsStatus>(out: Arc<Out>, global: &Global, task: &TaskRef) -> CliResult<Exit> {
+async fn tell<P: Calls>(out: Arc<Out>, global: &Global, task: &TaskRef) -> CliResult<Exit> {
     let mut connection: Connection<P> = Connection::open(out.clone(), global, None)?;
     let found = P::summary(&connection, task).await?;
+    let exit = exit_of::<P>(&found.status);
     let asked = asked(&connection, task, P::waits(&found.status)).await;
     if out.is_json() {
         let fields = json!({
-            "exit": found.exit.code(),
+            "exit": exit.code(),
             "status": found.status.as_str(),
             "title": found.title,
             "created_at": found.created_at,
@@ -59,11 +43,10 @@ async fn tell<P: ReadsStatus>(out: Arc<Out>, global: &Global, task: &TaskRef) ->
         });
         out.line(lines::line(LineType::TaskStatus, Some(task), fields));
         show(&mut connection, global, task, asked, None).await?;
-        return Ok(found.exit);
+        return Ok(exit);
     }
-    let time = |at: &Option<Value>| at.as_ref().and_then(Value::as_str).map(DateTime::from);
-    let changed = time(&found.updated_at);
-    let at = changed.clone().or_else(|| time(&found.created_at));
+    let changed = found.changed();
+    let at = changed.clone().or_else(|| found.created());
     let title = found.title.as_ref().and_then(Value::as_str);
     let fields = [
         task.to_string(),
@@ -77,7 +60,16 @@ async fn tell<P: ReadsStatus>(out: Arc<Out>, global: &Global, task: &TaskRef) ->
         out.say(&format!("{label}: {command}  ({note})"));
     }
     show(&mut connection, global, task, asked, changed.as_ref()).await?;
-    Ok(found.exit)
+    Ok(exit)
+}
+
+/// The code of a state: done, ended badly, or not over. A word this version does not know never means that a task is over.
+pub(super) fn exit_of<P: Calls>(status: &Status) -> Exit {
+    match status.as_str() {
+        word if word == P::DONE => Exit::Ok,
+        _ if P::is_over(status) => Exit::TaskBad,
+        _ => Exit::Pending,
+    }
 }
 
 /// What a task asks that waits. That it cannot be read is told, and is no reason not to tell the status.

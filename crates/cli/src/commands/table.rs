@@ -1,69 +1,62 @@
 //! Lists: aligned columns for people, tabs for pipes.
 
+use std::sync::Arc;
+
 use serde_json::Value;
-use taskward::core::{List, Timestamp};
+use taskward::core::Timestamp;
 use taskward::wire::DateTime;
 
-use crate::calls::Calls;
 use crate::clock::ago;
-use crate::connection::Connection;
 use crate::error::CliResult;
-use crate::pages::{self, Extent};
+use crate::out::Out;
 use crate::sanitise::one_line;
 
-/// How the entries of a list are printed.
-pub(super) struct Shown<R, L> {
-    pub(super) head: &'static [&'static str],
-    /// An entry for people, or for a pipe.
-    pub(super) row: R,
-    /// An entry for programs.
-    pub(super) line: L,
-    /// What is said of an empty list.
-    pub(super) none: &'static str,
+/// A list that is being read.
+pub(crate) struct Table {
+    out: Arc<Out>,
+    head: &'static [&'static str],
+    rows: Vec<Vec<String>>,
 }
 
-/// Prints a list, at most so many entries. What came before an error is printed.
-pub(super) async fn list<P: Calls, O, R, L>(
-    connection: &Connection<P>,
-    operation: O,
-    most: u32,
-    shown: Shown<R, L>,
-) -> CliResult<()>
-where
-    O: List + Clone + Send + 'static,
-    O::Output: Send,
-    R: Fn(&O::Item, bool) -> Vec<String>,
-    L: Fn(&O::Item) -> Value,
-{
-    let out = &connection.out;
-    let people = out.is_for_people();
-    let mut rows = Vec::new();
-    let extent = Extent::of(most);
-    let read = pages::each(
-        connection,
-        operation,
-        extent,
-        |item| (shown.line)(item).to_string(),
-        |item| {
-            if out.is_json() {
-                out.line((shown.line)(&item));
-                return out.check();
-            }
-            rows.push((shown.row)(&item, people));
-            Ok(())
-        },
-    )
-    .await;
-    if !rows.is_empty() {
-        out.print(&render(shown.head, &rows, people))?;
-    } else if matches!(read, Ok(0)) && !out.is_json() {
-        out.say(shown.none);
+impl Table {
+    /// An empty one with these columns.
+    pub(crate) fn new(out: &Arc<Out>, head: &'static [&'static str]) -> Self {
+        Self {
+            out: out.clone(),
+            head,
+            rows: Vec::new(),
+        }
     }
-    read.map(drop)
+
+    /// Adds an entry: a line for programs at once, or a row for people or for a pipe.
+    pub(crate) fn add(
+        &mut self,
+        line: impl FnOnce() -> Value,
+        row: impl FnOnce(bool) -> Vec<String>,
+    ) -> CliResult<()> {
+        if self.out.is_json() {
+            self.out.line(line());
+            return self.out.check();
+        }
+        self.rows.push(row(self.out.is_for_people()));
+        Ok(())
+    }
+
+    /// Prints it, once it was `read` with so many unreadable entries; `none` is said of an empty one. What came before an
+    /// error is printed.
+    pub(crate) fn end(self, read: CliResult<usize>, none: &str) -> CliResult<()> {
+        if !self.rows.is_empty() {
+            let people = self.out.is_for_people();
+            self.out.print(&render(self.head, &self.rows, people))?;
+        } else if matches!(read, Ok(0)) && !self.out.is_json() {
+            self.out.say(none);
+        }
+        read.map(drop)
+    }
 }
 
 /// The rows as text; people get a head and aligned columns.
-pub(super) fn render(head: &[&str], rows: &[Vec<String>], people: bool) -> String {
+pub(crate) fn render(head: &[&str], rows: &[Vec<String>], people: bool) -> String {
     let rows: Vec<Vec<String>> = rows
         .iter()
         .map(|row| row.iter().map(|cell| one_line(cell)).collect())
@@ -96,7 +89,7 @@ pub(super) fn render(head: &[&str], rows: &[Vec<String>], people: bool) -> Strin
 }
 
 /// A time: how long ago for people, as the server sent it for programs.
-pub(super) fn when(at: Option<&DateTime>, people: bool) -> String {
+pub(crate) fn when(at: Option<&DateTime>, people: bool) -> String {
     let Some(at) = at else { return String::new() };
     let millis = at
         .unix_millis()

@@ -3,49 +3,33 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use taskward::agent_harness::AgentHarness;
-use taskward::agent_harness::operations::GetUsage;
-use taskward::agent_harness::types::{UsageEventType, UsageGranularity};
-use taskward::wire::DateTime;
 
 use super::table;
 use crate::args::{Global, Usage};
+use crate::calls::{Calls as _, UsageFilter};
 use crate::connection::Connection;
-use crate::error::{CliError, CliResult};
+use crate::error::CliResult;
 use crate::exit::Exit;
 use crate::lines::{LineType, line};
 use crate::out::Out;
-use crate::text_arg::moment;
-
-/// What Nanonets has instead.
-const INSTEAD: &str = "Its API tells no usage; the platform's dashboard does.";
+use crate::registry::{Feature, on_platform};
+use crate::text_arg::moments;
 
 pub(super) async fn usage(out: Arc<Out>, global: &Global, args: Usage) -> CliResult<Exit> {
-    global.provider_able(|can| can.usage, "usage", INSTEAD)?;
-    let at = |name, text: Option<String>| text.map(|text| moment(name, &text)).transpose();
-    let (start, end) = (at("--start", args.start)?, at("--end", args.end)?);
-    if let (Some(start), Some(end)) = (&start, &end)
-        && DateTime::from(start.as_str()).unix_millis()
-            >= DateTime::from(end.as_str()).unix_millis()
-    {
-        let what = format!("--start {start} is not before --end {end}");
-        return Err(CliError::input(what).why("Nothing was sent."));
-    }
-    let connection: Connection<AgentHarness> = Connection::open(out.clone(), global, None)?;
-    let usage = connection
-        .call(GetUsage {
-            workspace: args.workspace,
-            subject: args.subject,
-            event_type: args.event_type.as_deref().map(UsageEventType::from),
-            start,
-            end,
-            granularity: args.granularity.as_deref().map(|size| match size {
-                "hour" => UsageGranularity::Hour,
-                "month" => UsageGranularity::Month,
-                _ => UsageGranularity::Day,
-            }),
-        })
-        .await?;
+    let provider = global.provider_for(Feature::Usage)?;
+    let (start, end) = moments(("--start", args.start), ("--end", args.end))?;
+    let of = UsageFilter {
+        workspace: args.workspace,
+        subject: args.subject,
+        event_type: args.event_type,
+        start,
+        end,
+        granularity: args.granularity,
+    };
+    let usage = on_platform!(provider, P => {
+        let connection: Connection<P> = Connection::open(out.clone(), global, None)?;
+        P::usage(&connection, of).await
+    })?;
     if out.is_json() {
         out.line(line(
             LineType::Usage,

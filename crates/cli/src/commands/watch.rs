@@ -36,7 +36,8 @@ pub(super) async fn watch(out: Arc<Out>, global: &Global, args: Watch) -> CliRes
     let mut tasks = Vec::new();
     let mut provider = global.provider();
     for task in &args.tasks {
-        let (found, task) = global.task(task)?;
+        let task = global.task(task)?;
+        let found = task.provider();
         if !tasks.is_empty() && found != provider {
             return Err(CliError::new(
                 Code::Usage,

@@ -9,7 +9,6 @@ use taskward::outcome::{CancelResult, StoppedBy, TaskFailure};
 use taskward::question::Answered;
 use taskward::{Outcome, Question};
 
-use crate::agents;
 use crate::clock::span;
 use crate::codes::Code;
 use crate::connection::Connection;
@@ -428,13 +427,16 @@ fn refused<P: Platform>(
     };
     match (status, start_kind) {
         (401, _) => cli_error.why(format!("The key came from {}.", connection.key_source())),
-        (403 | 404, StartKind::Agent { agent, .. }) => {
-            cli_error.why(agents::unreachable(agent)).next(
+        (403 | 404, StartKind::Agent { agent, .. }) => cli_error
+            .why(format!(
+                "The agent {:?} may be inactive, or of another workspace than the key.",
+                one_line(agent)
+            ))
+            .next(
                 "see",
                 connection.command("agents list"),
                 "the agents there are",
-            )
-        }
+            ),
         (409, StartKind::Keyed(start)) => conflict(cli_error, start, attempts > 1),
         (409, StartKind::Message(task)) => cli_error.next(
             "see",

@@ -6,6 +6,7 @@ use taskward::core::{EventSeq, RawEvent};
 use taskward::event::Status;
 use taskward::question::{Answered, QuestionId};
 
+use crate::platform::Words;
 use crate::sent::{StartKind, Undelivered};
 
 /// The answer of this command to a question.
@@ -94,14 +95,13 @@ impl Known {
 
     /// Takes a status from an event of the provider's own, which comes before any read. A stream that is replayed from the
     /// start has old ones; a status that `is_over` is never taken from it.
-    pub(super) fn apply_raw(&mut self, event: &RawEvent, is_over: fn(&Status) -> bool) {
-        let word = |name: &str| event.data["payload"]["value"][name].as_str();
-        let (Some(from), Some(to)) = (word("from_status"), word("to_status")) else {
+    pub(super) fn apply_raw(&mut self, event: &RawEvent, words: &Words) {
+        let Some((from, to)) = (words.change)(event) else {
             return;
         };
         let mut told = Status::unknown(to);
         if let Some(status) = &mut self.status
-            && (status.as_str() == from || is_over(&told))
+            && (status.as_str() == from || (words.is_over)(&told))
         {
             told.known = status.known;
             *status = told;

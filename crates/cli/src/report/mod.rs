@@ -14,7 +14,7 @@ use taskward::core::Journal as _;
 use taskward::core::{Liveness, RawEvent};
 use taskward::event::{Status, WaitReason};
 use taskward::question::{Answered, QuestionId};
-use taskward::{Answer, Event, Question, Snapshot, TaskId};
+use taskward::{Answer, Event, Question, Snapshot};
 use tokio::sync::watch;
 
 use crate::answers::form;
@@ -22,7 +22,7 @@ use crate::clock::{ProgramClock, long_ago, span};
 use crate::connection::Connection;
 use crate::files::Seen;
 use crate::out::Out;
-use crate::platform::{Hint, Platform};
+use crate::platform::{Platform, Words};
 use crate::sent::{StartKind, Undelivered};
 use crate::shown::{Happened, Showing, unkept};
 use crate::store::TaskStore;
@@ -41,7 +41,7 @@ const NO_PROGRESS: Duration = Duration::from_secs(120);
 pub(crate) struct Reporter {
     out: Arc<Out>,
     clock: ProgramClock,
-    kind: Kind,
+    words: Words,
     /// Whether lines name their task: several are watched at once.
     named: bool,
     /// Whether the provider's own events are what was asked for: they go to stdout, each on a line.
@@ -61,14 +61,6 @@ pub(crate) struct Reporter {
     state: Mutex<State>,
     /// The question that was identified last, after it had been told.
     identified: watch::Sender<Option<Question>>,
-}
-
-/// What differs between the providers.
-#[derive(Clone, Copy, Debug)]
-struct Kind {
-    task: fn(TaskId) -> TaskRef,
-    stuck: fn(&TaskRef, &Status) -> Option<Hint>,
-    is_over: fn(&Status) -> bool,
 }
 
 #[derive(Debug)]
@@ -127,11 +119,7 @@ impl Reporter {
         Self {
             out: connection.out.clone(),
             clock: connection.clock,
-            kind: Kind {
-                task: TaskRef::of::<P>,
-                stuck: P::stuck,
-                is_over: P::is_over,
-            },
+            words: Words::of::<P>(),
             named,
             listing: false,
             hushed: AtomicBool::new(false),
@@ -386,7 +374,7 @@ impl Reporter {
         let task = self.task();
         if let (Event::Provider(raw), true) = (event, self.hushed.load(Ordering::Relaxed)) {
             // As if it flowed: nothing is held back for later.
-            self.state().voice.take(raw, true);
+            self.state().voice.take(raw, &self.words, true);
             return;
         }
         if self.out.is_json() {
@@ -417,7 +405,7 @@ impl Reporter {
         self.state().known.apply(event);
         match event {
             Event::Created { id, .. } => {
-                let task = (self.kind.task)(id.clone());
+                let task = (self.words.task)(id.clone());
                 remember(&task);
                 self.state().task = Some(task);
             }
@@ -477,18 +465,18 @@ impl Reporter {
 
     /// Tells an event of the provider's own.
     fn step(&self, event: &RawEvent) {
-        self.state().known.apply_raw(event, self.kind.is_over);
+        self.state().known.apply_raw(event, &self.words);
         if self.listing {
             if !self.out.is_json() {
                 // That stdout takes no more is noticed by whoever waits.
                 let _ = self
                     .out
-                    .print(&format!("{}\n", cells(&event.data).join("\t")));
+                    .print(&format!("{}\n", (self.words.cells)(event).join("\t")));
             }
             return;
         }
         let flows = !self.named && self.out.flows();
-        let told = self.state().voice.take(event, flows);
+        let told = self.state().voice.take(event, &self.words, flows);
         match told {
             Progress::Flow(text) => {
                 self.state().spoke = Instant::now();
@@ -501,7 +489,7 @@ impl Reporter {
     /// Tells what helps a task on that is stuck.
     fn way_out(&self, status: &Status) {
         let Some(task) = self.task() else { return };
-        if let Some((label, command, note)) = (self.kind.stuck)(&task, status) {
+        if let Some((label, command, note)) = (self.words.stuck)(&task, status) {
             let flags = &self.flags;
             self.say(&format!("{label}: taskward {command}{flags}  ({note})"));
         }

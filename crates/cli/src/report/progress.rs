@@ -1,9 +1,9 @@
 //! What the agent says while it works: as it comes on a terminal, joined step by step elsewhere, and whole at the end.
 
-use taskward::agent_harness::{Piece, Transcript};
 use taskward::core::RawEvent;
 
 use super::steps;
+use crate::platform::{Piece, Transcript, Words};
 use crate::sanitise::one_line;
 
 /// The longest text that is kept for the answer.
@@ -31,15 +31,18 @@ pub(super) struct ProgressLine {
 
 impl ProgressLine {
     /// Takes the next event.
-    pub(super) fn take(&mut self, event: &RawEvent, flows: bool) -> Progress {
-        let piece = Piece::of(event);
+    pub(super) fn take(&mut self, event: &RawEvent, words: &Words, flows: bool) -> Progress {
+        let piece = (words.piece)(event);
         let said = match &piece {
             Some(Piece::Said(text)) => text.len(),
             _ => 0,
         };
-        if said + self.transcript.text().len() <= MAX_TEXT {
-            self.transcript.push(event);
+        if let Some(piece) = &piece
+            && said + self.transcript.len() <= MAX_TEXT
+        {
+            self.transcript.push(piece);
         }
+        let line = || steps::joined((words.cells)(event));
         match piece {
             Some(Piece::Said(text)) if flows => Progress::Flow(text),
             Some(Piece::Said(text)) => {
@@ -51,13 +54,13 @@ impl ProgressLine {
             }
             Some(Piece::Void) => {
                 let mut lines = self.rest();
-                lines.push(steps::line(&event.data));
+                lines.push(line());
                 lines.push("(retrying the step; the text above is void)".to_owned());
                 Progress::Lines(lines)
             }
             _ => {
                 let mut lines = self.rest();
-                lines.push(steps::line(&event.data));
+                lines.push(line());
                 Progress::Lines(lines)
             }
         }
@@ -74,8 +77,7 @@ impl ProgressLine {
 
     /// All that was said and stands.
     pub(super) fn text(&self) -> Option<&str> {
-        let text = self.transcript.text();
-        (!text.trim().is_empty()).then_some(text)
+        self.transcript.text()
     }
 }
 
@@ -83,6 +85,7 @@ impl ProgressLine {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+    use taskward::agent_harness::AgentHarness;
 
     fn event(name: &str, value: Value) -> RawEvent {
         let data = json!({"seq": 1, "type": name, "payload": {"value": value}});
@@ -99,17 +102,24 @@ mod tests {
     #[test]
     fn fragments_are_one_line_where_they_do_not_flow_and_a_void_step_says_so() {
         let mut voice = ProgressLine::default();
+        let words = Words::of::<AgentHarness>();
         for text in ["Hel", "lo,\n", "team"] {
-            assert_eq!(voice.take(&said(text), false), Progress::Lines(Vec::new()));
+            assert_eq!(
+                voice.take(&said(text), &words, false),
+                Progress::Lines(Vec::new())
+            );
         }
         let void = event("step.done", json!({"outcome": "retry_step"}));
-        let Progress::Lines(lines) = voice.take(&void, false) else {
+        let Progress::Lines(lines) = voice.take(&void, &words, false) else {
             panic!("lines");
         };
         assert_eq!(lines[0], "said: Hello, team");
         assert!(lines[2].contains("void"), "{lines:?}");
         assert_eq!(voice.text(), None);
-        assert_eq!(voice.take(&said("Hi"), true), Progress::Flow("Hi".into()));
+        assert_eq!(
+            voice.take(&said("Hi"), &words, true),
+            Progress::Flow("Hi".into())
+        );
         assert_eq!(voice.text(), Some("Hi"));
     }
 }

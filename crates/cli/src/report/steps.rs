@@ -19,7 +19,11 @@ pub(crate) fn cells(envelope: &Value) -> [String; 4] {
 
 /// An event on one line.
 pub(crate) fn line(envelope: &Value) -> String {
-    let [seq, _, kind, says] = cells(envelope);
+    joined(cells(envelope))
+}
+
+/// What an event's cells are on one line.
+pub(super) fn joined([seq, _, kind, says]: [String; 4]) -> String {
     format!("{seq:>4}  {kind}  {says}").trim_end().to_owned()
 }
 

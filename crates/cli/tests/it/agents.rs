@@ -345,7 +345,7 @@ fn nothing_is_sent_of_a_change_that_cannot_be_meant() {
         (&["agents", "list", "--status", "live"], "possible values"),
         (
             &["ls", "--since", "1h", "--until", "2h"],
-            "is later than --until",
+            "is not before --until",
         ),
         (&["ls", "--until", "tomorrow"], "--until \"tomorrow\""),
     ] {

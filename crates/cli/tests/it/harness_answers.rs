@@ -147,7 +147,7 @@ fn a_run_that_does_not_wait_is_told_with_its_status_and_the_platforms_word() {
         }
     }
     let nobody = ["approve", "agent-harness:run_of_nobody"];
-    check(&world, &nobody, 1, "api").says(&["run_not_found", "404"]);
+    check(&world, &nobody, 1, "gone").says(&["run_not_found", "404"]);
     assert_eq!(world.sim.harness_stats().endpoints.get("signal"), None);
 }
 

@@ -11,7 +11,7 @@ use taskward::{Answer, Event, Policy, Question, Snapshot};
 use super::{AnswerRequest, Given, of_another};
 use crate::answers::{self, Asker, in_words, is_attended};
 use crate::args::Global;
-use crate::calls::{Calls, State};
+use crate::calls::{Calls, Summary};
 use crate::clock::span;
 use crate::codes::Code;
 use crate::command_line;
@@ -155,8 +155,8 @@ impl<P: Calls> Answering<'_, P> {
 
     /// The task's state, if it waits for an answer: a question that comes up only now is not the one that is being
     /// answered.
-    async fn waits(&self, unconfirmed: Option<&Value>) -> CliResult<State> {
-        let state = P::state(self.connection, &self.request.task)
+    async fn waits(&self, unconfirmed: Option<&Value>) -> CliResult<Summary> {
+        let state = P::summary(self.connection, &self.request.task)
             .await
             .map_err(|error| error.why("Nothing was sent."))?;
         if P::waits(&state.status) {
@@ -206,7 +206,7 @@ impl<P: Calls> Answering<'_, P> {
     /// Follows the task to give the answer, and to its end if that was asked for.
     async fn follow(
         self,
-        state: State,
+        state: Summary,
         unconfirmed: Option<&Value>,
         asker: Asker,
         reporter: Arc<Reporter>,
@@ -248,7 +248,7 @@ impl<P: Calls> Answering<'_, P> {
     async fn give(
         &self,
         followed: &mut Followed<'_, P>,
-        state: &State,
+        state: &Summary,
         unconfirmed: Option<&Value>,
     ) -> CliResult<(QuestionId, Value)> {
         let task = &self.request.task;
@@ -305,7 +305,7 @@ impl<P: Calls> Answering<'_, P> {
         &self,
         followed: &Followed<'_, P>,
         question: &Question,
-        state: &State,
+        state: &Summary,
         unconfirmed: Option<&Value>,
     ) -> CliResult<()> {
         let Some(named) = &self.request.question else {
@@ -406,7 +406,7 @@ impl<P: Calls> Answering<'_, P> {
         &self,
         followed: &mut Followed<'_, P>,
         question: &Question,
-        state: &State,
+        state: &Summary,
     ) -> CliResult<Option<Answer>> {
         let out = &self.connection.out;
         let reporter = followed.reporter.clone();
@@ -497,8 +497,8 @@ impl<P: Calls> Answering<'_, P> {
     }
 
     /// How old a question is, in words; nothing where the server does not tell.
-    pub(super) fn age(&self, question: &Question, state: &State) -> String {
-        crate::clock::age(&self.connection.clock, question, state.changed.as_ref())
+    pub(super) fn age(&self, question: &Question, state: &Summary) -> String {
+        crate::clock::age(&self.connection.clock, question, state.changed().as_ref())
     }
 
     /// A question that may not be answered without its name: it is shown now, and that does not count as showing.

@@ -15,15 +15,10 @@ use crate::codes::Code;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::out::Out;
-use crate::registry::ProviderName;
-use crate::registry::on_platform;
+use crate::registry::{Feature, on_platform};
 use crate::shown::AnsweringCommand;
-use crate::task_ref::{TaskArg, TaskRef};
+use crate::task_ref::TaskRef;
 use crate::text_arg::{json_object, stdin_text, text_or_file};
-
-/// What a task of Nanonets has instead.
-const INSTEAD: &str =
-    "A question of its agents is answered in words: taskward reply TASK TEXT --question ID.";
 
 /// An answer, and where it is to go.
 struct AnswerRequest {
@@ -62,7 +57,7 @@ impl Given {
 }
 
 pub(super) async fn approve(out: Arc<Out>, global: &Global, args: Approve) -> CliResult<Exit> {
-    let (provider, task) = waiting(global, &args.task, "approve")?;
+    let task = global.task_for(&args.task, Feature::Approve)?;
     let request = AnswerRequest {
         command: AnsweringCommand::Approve,
         task,
@@ -73,11 +68,11 @@ pub(super) async fn approve(out: Arc<Out>, global: &Global, args: Approve) -> Cl
         stdin_is_taken: false,
         force_new: false,
     };
-    on_platform!(provider, P => give::answer::<P>(out, global, request).await)
+    on_platform!(request.task.provider(), P => give::answer::<P>(out, global, request).await)
 }
 
 pub(super) async fn reject(out: Arc<Out>, global: &Global, args: Reject) -> CliResult<Exit> {
-    let (provider, task) = waiting(global, &args.task, "reject")?;
+    let task = global.task_for(&args.task, Feature::Reject)?;
     let reason = match &args.reason {
         Some(reason) => Some(checked("--reason", text_or_file("--reason", reason)?)?),
         None => None,
@@ -98,11 +93,11 @@ pub(super) async fn reject(out: Arc<Out>, global: &Global, args: Reject) -> CliR
         stdin_is_taken: false,
         force_new: false,
     };
-    on_platform!(provider, P => give::answer::<P>(out, global, request).await)
+    on_platform!(request.task.provider(), P => give::answer::<P>(out, global, request).await)
 }
 
 pub(super) async fn input(out: Arc<Out>, global: &Global, args: Input) -> CliResult<Exit> {
-    let (provider, task) = waiting(global, &args.task, "input")?;
+    let task = global.task_for(&args.task, Feature::Input)?;
     let from_stdin = args.data == ["-"];
     if from_stdin {
         stdin_is_free(global, "data")?;
@@ -129,12 +124,11 @@ pub(super) async fn input(out: Arc<Out>, global: &Global, args: Input) -> CliRes
         stdin_is_taken: from_stdin,
         force_new: false,
     };
-    on_platform!(provider, P => give::answer::<P>(out, global, request).await)
+    on_platform!(request.task.provider(), P => give::answer::<P>(out, global, request).await)
 }
 
 pub(super) async fn reply(out: Arc<Out>, global: &Global, args: Reply) -> CliResult<Exit> {
-    let instead = "A task of Agent Harness that waits is answered by approve, reject or input.";
-    let (provider, task) = global.task_able(&args.task, |can| can.words, "reply", instead)?;
+    let task = global.task_for(&args.task, Feature::Reply)?;
     let from_stdin = args.text == "-";
     let text = words(global, args.text)?;
     let request = AnswerRequest {
@@ -147,7 +141,7 @@ pub(super) async fn reply(out: Arc<Out>, global: &Global, args: Reply) -> CliRes
         stdin_is_taken: from_stdin,
         force_new: args.force_new,
     };
-    on_platform!(provider, P => give::answer::<P>(out, global, request).await)
+    on_platform!(request.task.provider(), P => give::answer::<P>(out, global, request).await)
 }
 
 /// The words of the command line, or of stdin.
@@ -170,11 +164,6 @@ fn stdin_is_free(global: &Global, what: &str) -> CliResult<()> {
     }
     let what = format!("--key-stdin and the {what} - both read stdin, and it can be read once");
     Err(CliError::new(Code::Usage, what))
-}
-
-/// A task that may wait for an approval or for data.
-fn waiting(global: &Global, task: &TaskArg, command: &str) -> CliResult<(ProviderName, TaskRef)> {
-    global.task_able(task, |can| can.approval, command, INSTEAD)
 }
 
 /// A question that is known to be one of another task.

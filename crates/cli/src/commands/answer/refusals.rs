@@ -7,7 +7,7 @@ use taskward::question::QuestionId;
 use super::give::Answering;
 use super::of_another;
 use crate::answers::form;
-use crate::calls::{Calls, State};
+use crate::calls::{Calls, Summary};
 use crate::codes::Code;
 use crate::command_line;
 use crate::commands::question;
@@ -125,7 +125,7 @@ impl<P: Calls> Answering<'_, P> {
             Some(id) => self.gone(id, None, unconfirmed).await,
             None => {
                 self.connection.out.still();
-                match P::state(self.connection, &self.request.task).await {
+                match P::summary(self.connection, &self.request.task).await {
                     Ok(state) => self.not_asked(state.status.as_str(), None, unconfirmed),
                     Err(error) => error.why("The answer was not taken."),
                 }
@@ -141,7 +141,7 @@ impl<P: Calls> Answering<'_, P> {
         unconfirmed: Option<&Value>,
     ) -> CliError {
         self.connection.out.still();
-        let error = match P::state(self.connection, &self.request.task).await {
+        let error = match P::summary(self.connection, &self.request.task).await {
             Ok(state) => self.not_asked(state.status.as_str(), detail, unconfirmed),
             Err(error) => error.why("The answer was not taken."),
         };
@@ -153,7 +153,7 @@ impl<P: Calls> Answering<'_, P> {
         &self,
         named: &QuestionId,
         open: &Question,
-        state: &State,
+        state: &Summary,
         unconfirmed: Option<&Value>,
     ) -> CliError {
         if let Some(said) = unconfirmed {

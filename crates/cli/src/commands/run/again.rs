@@ -6,8 +6,6 @@ use taskward::journal::Entry;
 
 use crate::again;
 use crate::args::Global;
-use crate::calls::Calls;
-use crate::connection::Connection;
 use crate::error::{CliError, CliResult};
 use crate::out::Out;
 use crate::registry::ProviderName;
@@ -27,13 +25,6 @@ impl Kept {
 
     pub(super) fn task(&self) -> TaskRef {
         self.task.clone()
-    }
-
-    /// Refuses what is of another server.
-    pub(crate) fn check<P: Calls>(&self, connection: &Connection<P>) -> CliResult<()> {
-        connection.owns(&self.entry.snapshot)?;
-        connection.banner();
-        Ok(())
     }
 }
 

@@ -4,12 +4,12 @@ mod again;
 
 use std::sync::Arc;
 
-use taskward::{Run as Start, Snapshot};
+use taskward::Snapshot;
 
 use crate::answers::{Asker, is_attended, not_here};
 use crate::args::{Global, Run};
 use crate::calls::Calls;
-use crate::clock::ago;
+use crate::clock::{ago, span};
 use crate::codes::Code;
 use crate::command_line;
 use crate::confirm;
@@ -48,7 +48,6 @@ pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> CliResult<
             provider,
             takes_stdin(global, &args)?,
         )?,
-        files: Vec::new(),
         like: kept.as_ref().map(Kept::task),
     };
     if args.sim && args.detach {
@@ -63,8 +62,8 @@ pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> CliResult<
         );
     }
     on_platform!(provider, P => match kept {
-        None => P::run(out, global, &args, plan).await,
-        Some(kept) => P::again(out, global, &args, plan, &kept).await,
+        None => first::<P>(out, global, &args, plan).await,
+        Some(kept) => repeated::<P>(out, global, &args, plan, &kept).await,
     })
 }
 
@@ -73,17 +72,90 @@ pub(crate) trait Starts: Calls {
     /// Which of the options that not every platform has it takes.
     const OPTIONS: &[&str];
 
-    /// Starts a task, and follows it.
-    async fn run(out: Arc<Out>, global: &Global, args: &Run, plan: Plan) -> CliResult<Exit>;
+    /// What is to be done.
+    type Work;
 
-    /// Starts the same as a task that was started here, and follows it.
-    async fn again(
-        out: Arc<Out>,
-        global: &Global,
+    /// Reads what is to be done; whatever is wrong with it is said before anything is sent.
+    fn work(args: &Run) -> CliResult<Self::Work>;
+
+    /// The job, once the server says what has to be known for it, with what is told of it.
+    async fn ready(
+        connection: &Connection<Self>,
         args: &Run,
-        plan: Plan,
-        kept: &Kept,
-    ) -> CliResult<Exit>;
+        work: &Self::Work,
+    ) -> CliResult<Start<Self::Job>>;
+
+    /// How the start of a task is spoken of that is started once more.
+    fn again(args: &Run, kept: &Kept) -> CliResult<StartKind>;
+}
+
+/// What is about to be started.
+pub(crate) struct Start<J> {
+    pub(crate) job: J,
+    pub(crate) kind: StartKind,
+    /// The files that it sends.
+    pub(crate) files: Vec<Seen>,
+}
+
+/// Starts a task, and follows it.
+async fn first<P: Starts>(
+    out: Arc<Out>,
+    global: &Global,
+    args: &Run,
+    plan: Plan,
+) -> CliResult<Exit> {
+    let work = P::work(args)?;
+    let mut connection: Connection<P> = open(out, global, args)?;
+    // A wait that the deadline would cut short is not begun.
+    connection.limit = plan.deadlines.work();
+    connection.banner();
+    let start = within(&connection, P::ready(&connection, args, &work)).await?;
+    let run = connection.client.run(start.job);
+    launch(
+        &connection,
+        global,
+        run,
+        start.kind,
+        start.files,
+        args,
+        plan,
+    )
+    .await
+}
+
+/// Starts the same as a task that was started here, and follows it.
+async fn repeated<P: Starts>(
+    out: Arc<Out>,
+    global: &Global,
+    args: &Run,
+    plan: Plan,
+    kept: &Kept,
+) -> CliResult<Exit> {
+    let kind = P::again(args, kept)?;
+    let connection: Connection<P> = open(out, global, args)?;
+    connection.owns(&kept.entry.snapshot)?;
+    connection.banner();
+    let run = connection.client.run_again(&kept.entry);
+    let run = run.force_new(args.force_new);
+    launch(&connection, global, run, kind, Vec::new(), args, plan).await
+}
+
+/// What is looked up before a start, as long as the agent may work.
+async fn within<P: Calls, T>(
+    connection: &Connection<P>,
+    lookup: impl Future<Output = CliResult<T>>,
+) -> CliResult<T> {
+    let Some(work) = connection.limit else {
+        return lookup.await;
+    };
+    let found = tokio::time::timeout(connection.clock.real(work), lookup).await;
+    found.unwrap_or_else(|_| {
+        let work = span(work);
+        let what = format!("timed out after {work} (--timeout); nothing was started");
+        Err(CliError::new(Code::Deadline, what)
+            .plain()
+            .why("The agent was still being searched for."))
+    })
 }
 
 /// The first option that this provider does not have.
@@ -137,21 +209,16 @@ fn takes_stdin(global: &Global, args: &Run) -> CliResult<bool> {
 }
 
 /// How the task is followed, checked before anything is sent.
-pub(crate) struct Plan {
-    pub(crate) deadlines: Deadlines,
+struct Plan {
+    deadlines: Deadlines,
     to: Destination,
     asker: Asker,
-    pub(crate) files: Vec<Seen>,
     /// The task that was started like this before, when there is one.
     like: Option<TaskRef>,
 }
 
 /// Opens a connection that a task can be started over.
-pub(crate) fn open<P: Calls>(
-    out: Arc<Out>,
-    global: &Global,
-    args: &Run,
-) -> CliResult<Connection<P>> {
+fn open<P: Calls>(out: Arc<Out>, global: &Global, args: &Run) -> CliResult<Connection<P>> {
     if args.sim {
         Connection::simulated(out, args.follow.speed)
     } else {
@@ -161,20 +228,25 @@ pub(crate) fn open<P: Calls>(
 }
 
 /// Starts it, and follows it unless it is to be left.
-pub(crate) async fn launch<P: Calls>(
+async fn launch<P: Calls>(
     connection: &Connection<P>,
     global: &Global,
-    start: Start<P>,
+    run: taskward::Run<P>,
     start_kind: StartKind,
+    files: Vec<Seen>,
     args: &Run,
     plan: Plan,
 ) -> CliResult<Exit> {
     let reporter = Reporter::new(connection, None, false)
         .showing()
         .with_dashboard(connection.sim().map(|sim| sim.url()))
-        .with_files(plan.files);
+        .with_files(files);
+    let run = match &start_kind {
+        StartKind::Keyed(start) => run.idempotency_key(start.key.as_str()),
+        _ => run,
+    };
     let deadlines = plan.deadlines.after(connection.clock.elapsed());
-    let watched = FollowSetup::new(start, start_kind, Arc::new(reporter), deadlines.policy())
+    let watched = FollowSetup::new(run, start_kind, Arc::new(reporter), deadlines.policy())
         .answered_by(Arc::new(plan.asker))
         .detaching_at_reviews(args.follow.no_wait_review);
     let followed = watched.begin(connection).await?;

@@ -1,24 +1,24 @@
 //! Agent Harness: runs of a free-form input, told by events.
 
-mod result;
 mod run;
-mod status;
 
 use serde_json::{Map, Value, json};
-use taskward::agent_harness::operations::GetRun;
-use taskward::agent_harness::types::RunStatus;
+use taskward::agent_harness::operations::{GetRun, GetUsage, ResumeRun};
+use taskward::agent_harness::types::{RunStatus, UsageEventType, UsageGranularity};
 use taskward::agent_harness::{self, AgentHarness};
+use taskward::core::RawEvent;
 use taskward::event::Status;
 use taskward::question::QuestionKind;
-use taskward::wire::DateTime;
 use taskward::{Output as _, Provider as _, Question};
 use taskward_sim::Sim;
 
-use crate::calls::{Calls, State};
+use crate::calls::{Calls, Summary, UsageFilter};
 use crate::connection::Connection;
 use crate::error::CliResult;
 use crate::lines::pretty;
-use crate::platform::{Hint, Platform, Print, ended, object};
+use crate::platform::{Hint, Piece, Platform, Print, ended, object};
+use crate::registry::Feature;
+use crate::report::cells;
 use crate::task_ref::{TaskRef, quote};
 
 impl Platform for AgentHarness {
@@ -28,6 +28,28 @@ impl Platform for AgentHarness {
     const DONE: &'static str = "succeeded";
     const UNATTENDED: &'static str = "run --sim --provider agent-harness --on-approval approve ...";
     const NOT_WAITING: Option<&'static str> = Some("run_not_awaiting_input");
+
+    const BESIDE: &'static [&'static str] = &["health/", "openapi.json"];
+
+    fn instead(feature: Feature) -> &'static str {
+        match feature {
+            Feature::Agents => "Its tasks are started without naming an agent.",
+            Feature::Cancel => {
+                "Its documentation names no such call; if you know one: taskward api METHOD PATH --provider agent-harness."
+            }
+            Feature::Ls => "Its documentation names no call that lists tasks: keep their names.",
+            Feature::Messages => {
+                "A task of Agent Harness has no conversation; taskward events lists what happened to it."
+            }
+            Feature::Reply => {
+                "A task of Agent Harness that waits is answered by approve, reject or input."
+            }
+            Feature::Send => {
+                "A task of Agent Harness is told only what it waits for, by approve, reject or input."
+            }
+            _ => "Its documentation names no such call.",
+        }
+    }
 
     fn simulated(sim: &Sim) -> (String, String) {
         let access = sim.harness();
@@ -79,6 +101,23 @@ impl Platform for AgentHarness {
         })
     }
 
+    fn cells(event: &RawEvent) -> [String; 4] {
+        cells(&event.data)
+    }
+
+    fn piece(event: &RawEvent) -> Option<Piece> {
+        Some(match agent_harness::Piece::of(event)? {
+            agent_harness::Piece::Said(text) => Piece::Said(text),
+            agent_harness::Piece::Void => Piece::Void,
+            _ => Piece::Kept,
+        })
+    }
+
+    fn change(event: &RawEvent) -> Option<(&str, &str)> {
+        let word = |name: &str| event.data["payload"]["value"][name].as_str();
+        Some((word("from_status")?, word("to_status")?))
+    }
+
     /// The platform documents no result: what the agent said stands in for it.
     fn part(
         answer: &agent_harness::Answer,
@@ -111,14 +150,42 @@ impl Platform for AgentHarness {
 }
 
 impl Calls for AgentHarness {
-    async fn state(connection: &Connection<Self>, task: &TaskRef) -> CliResult<State> {
-        let found = connection.call(GetRun::new(task.id().as_str())).await;
-        let found = found.map_err(|error| error.task(task))?;
-        let changed = found.extra.get("updated_at").and_then(Value::as_str);
-        Ok(State {
-            status: Status::unknown(found.status.as_str()),
-            changed: changed.map(DateTime::from),
+    async fn summary(connection: &Connection<Self>, task: &TaskRef) -> CliResult<Summary> {
+        let read = GetRun::new(task.id().as_str());
+        let run = connection.read(task, read).await?;
+        let input = run.extra.get("input");
+        Ok(Summary {
+            status: Status::unknown(run.status.as_str()),
+            title: input.and_then(|input| input.get("goal")).cloned(),
+            created_at: run.extra.get("created_at").cloned(),
+            updated_at: run.extra.get("updated_at").cloned(),
+            platform_data: run.extra.into(),
         })
+    }
+
+    async fn resume(connection: &Connection<Self>, task: &TaskRef) -> CliResult<()> {
+        let resume = ResumeRun(task.id().to_string());
+        connection.call(resume).await.map(drop)
+    }
+
+    async fn usage(
+        connection: &Connection<Self>,
+        of: UsageFilter,
+    ) -> CliResult<Map<String, Value>> {
+        let granularity = of.granularity.as_deref().map(|size| match size {
+            "hour" => UsageGranularity::Hour,
+            "month" => UsageGranularity::Month,
+            _ => UsageGranularity::Day,
+        });
+        let usage = GetUsage {
+            workspace: of.workspace,
+            subject: of.subject,
+            event_type: of.event_type.as_deref().map(UsageEventType::from),
+            start: of.start,
+            end: of.end,
+            granularity,
+        };
+        connection.call(usage).await
     }
 
     async fn restart_hint(connection: &Connection<Self>, task: &TaskRef) -> Option<Hint> {

@@ -1,21 +1,17 @@
 //! A run of Agent Harness: a free-form input, started under a key.
 
-use std::sync::Arc;
-
 use serde_json::Map;
 use taskward::Provider as _;
 use taskward::agent_harness::{AgentHarness, Job};
 use taskward::core::IdempotencyKey;
 use taskward::core::Seed;
 
-use crate::args::{Global, Run};
+use crate::args::Run;
 use crate::codes::Code;
 use crate::command_line;
-use crate::commands::run::{Kept, Plan, Starts, launch, open};
+use crate::commands::run::{Kept, Start, Starts};
 use crate::connection::Connection;
 use crate::error::{CliError, CliResult};
-use crate::exit::Exit;
-use crate::out::Out;
 use crate::sent::{Keyed, StartKind};
 use crate::text_arg::{json_object, stdin_text};
 
@@ -28,51 +24,31 @@ impl Starts for AgentHarness {
         "--idempotency-key",
     ];
 
-    async fn run(out: Arc<Out>, global: &Global, args: &Run, plan: Plan) -> CliResult<Exit> {
-        let job = job(args)?;
-        let key = key(args)?;
+    type Work = (Job, IdempotencyKey);
+
+    fn work(args: &Run) -> CliResult<Self::Work> {
+        let (job, key) = (job(args)?, key(args)?);
         // Whether all of it can be written into a request is known without a server.
         AgentHarness
             .start(&job, Some(&key))
             .map_err(|error| CliError::input(error.to_string()).why("Nothing was sent."))?;
-        let connection: Connection<Self> = open(out, global, args)?;
-        connection.banner();
-        let start = connection.client.run(job).idempotency_key(key.as_str());
-        launch(
-            &connection,
-            global,
-            start,
-            start_kind(args, &key),
-            args,
-            plan,
-        )
-        .await
+        Ok((job, key))
     }
 
-    /// Starts the same as a run that was started here.
-    async fn again(
-        out: Arc<Out>,
-        global: &Global,
+    async fn ready(
+        _: &Connection<Self>,
         args: &Run,
-        plan: Plan,
-        kept: &Kept,
-    ) -> CliResult<Exit> {
-        let key = key(args)?;
-        let connection: Connection<Self> = open(out, global, args)?;
-        kept.check(&connection)?;
-        let start = connection.client.run_again(&kept.entry);
-        let start = start
-            .idempotency_key(key.as_str())
-            .force_new(args.force_new);
-        launch(
-            &connection,
-            global,
-            start,
-            start_kind(args, &key),
-            args,
-            plan,
-        )
-        .await
+        (job, key): &Self::Work,
+    ) -> CliResult<Start<Job>> {
+        Ok(Start {
+            job: job.clone(),
+            kind: start_kind(args, key),
+            files: Vec::new(),
+        })
+    }
+
+    fn again(args: &Run, _: &Kept) -> CliResult<StartKind> {
+        Ok(start_kind(args, &key(args)?))
     }
 }
 

@@ -1,22 +1,32 @@
 //! Nanonets: agents that work on a prompt and files.
 
-mod result;
+mod agent_names;
+mod agents;
 mod run;
-mod status;
+
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
+use taskward::core::LenientList;
 use taskward::event::Status;
-use taskward::nanonets::operations::{GetTaskStatus, ListTasks};
-use taskward::nanonets::types::TaskStatus;
+use taskward::nanonets::operations::{GetTaskResult, GetTaskStatus, ListTaskMessages, ListTasks};
+use taskward::nanonets::types::{MessageRole, TaskListItem, TaskStatus};
 use taskward::nanonets::{self, Nanonets};
+use taskward::wire::DateTime;
 use taskward::{Output as _, Question};
 use taskward_sim::Sim;
 
-use crate::calls::{Calls, State};
+use self::agent_names::{For, resolve};
+use crate::args::{Agents, Global};
+use crate::calls::{Calls, ListedTask, Said, Summary, TaskFilter};
 use crate::connection::Connection;
 use crate::error::CliResult;
+use crate::exit::Exit;
 use crate::lines::pretty;
+use crate::out::Out;
+use crate::pages::{self, Extent};
 use crate::platform::{Hint, Platform, Print, ended, object};
+use crate::registry::Feature;
 use crate::task_ref::{TaskRef, quote};
 
 impl Platform for Nanonets {
@@ -26,6 +36,20 @@ impl Platform for Nanonets {
     const DONE: &'static str = "completed";
     const UNATTENDED: &'static str = "run --sim --answer 'YOUR ANSWER' ...";
     const NOT_WAITING: Option<&'static str> = None;
+
+    fn instead(feature: Feature) -> &'static str {
+        match feature {
+            Feature::Approve | Feature::Input | Feature::Reject => {
+                "A question of its agents is answered in words: taskward reply TASK TEXT --question ID."
+            }
+            Feature::Events => "A task's steps are printed by taskward result TASK --full.",
+            Feature::ResumeRun => {
+                "Its tasks do not stall; one that is over takes another turn with taskward send --continue."
+            }
+            Feature::Usage => "Its API tells no usage; the platform's dashboard does.",
+            _ => "Its documentation names no such call.",
+        }
+    }
 
     fn simulated(sim: &Sim) -> (String, String) {
         let access = sim.nanonets();
@@ -87,30 +111,87 @@ impl Platform for Nanonets {
 }
 
 impl Calls for Nanonets {
-    async fn state(connection: &Connection<Self>, task: &TaskRef) -> CliResult<State> {
-        let found = connection
-            .call(GetTaskStatus::new(task.id().as_str()))
-            .await;
-        let found = found.map_err(|error| error.task(task))?;
-        Ok(State {
+    async fn summary(connection: &Connection<Self>, task: &TaskRef) -> CliResult<Summary> {
+        let read = GetTaskStatus::new(task.id().as_str());
+        let found = connection.read(task, read).await?;
+        let time = |at: &Option<DateTime>| at.as_ref().map(|at| Value::from(at.as_str()));
+        Ok(Summary {
             status: Status::unknown(found.status.as_str()),
-            changed: found.updated_at,
+            title: found.title.map(Value::from),
+            created_at: time(&found.created_at),
+            updated_at: time(&found.updated_at),
+            platform_data: json!({ "agent_id": found.agent_id.as_ref().map(|id| id.as_str()) }),
         })
     }
 
-    async fn waiting(connection: &Connection<Self>, limit: u16) -> CliResult<Vec<TaskRef>> {
-        let operation = ListTasks {
-            limit: Some(limit.into()),
-            status: vec![TaskStatus::WaitingForInput],
-            ..ListTasks::default()
+    async fn steps(
+        connection: &Connection<Self>,
+        task: &TaskRef,
+    ) -> CliResult<(Status, Vec<Value>)> {
+        let read = GetTaskResult::new(task.id().as_str());
+        let result = connection.read(task, read).await?;
+        let status = Status::unknown(result.status.as_str());
+        Ok((status, result.feed.unwrap_or_default()))
+    }
+
+    async fn messages(
+        connection: &Connection<Self>,
+        task: &TaskRef,
+    ) -> CliResult<LenientList<Said>> {
+        let read = ListTaskMessages(task.id().to_string());
+        let messages = connection.read(task, read).await?;
+        Ok(messages.map(|message| {
+            Some(Said {
+                is_agent: message.role == Some(MessageRole::Assistant),
+                id: message.id.map(|id| id.to_string()),
+                role: message.role.map(|role| role.as_str().to_owned()),
+                at: message.created_at,
+                content: message.content,
+            })
+        }))
+    }
+
+    async fn tasks(
+        connection: &Connection<Self>,
+        wanted: TaskFilter,
+        mut take: impl FnMut(ListedTask) -> CliResult<()>,
+    ) -> CliResult<usize> {
+        let agent = match &wanted.agent {
+            Some(agent) => Some(resolve(connection, agent, For::Show).await?),
+            None => None,
         };
-        let page = connection.call(operation).await?;
-        let tasks = page
-            .data
-            .readable()
-            .filter_map(|task| task.task_id.as_ref());
-        Ok(tasks
-            .map(|id| TaskRef::of::<Self>(id.as_str().into()))
-            .collect())
+        let status = wanted.status.iter().map(String::as_str);
+        let mut status: Vec<TaskStatus> = status.map(TaskStatus::from).collect();
+        status.extend(wanted.waiting.then_some(TaskStatus::WaitingForInput));
+        let operation = ListTasks {
+            cursor: None,
+            limit: pages::size(wanted.limit),
+            agent,
+            status,
+            created_after: wanted.created_after,
+            created_before: wanted.created_before,
+            title: wanted.title,
+        };
+        let extent = Extent::of(wanted.limit);
+        // Entries without an id are told apart by all that they have.
+        let name = |task: &TaskListItem| format!("{task:?}");
+        pages::each(connection, operation, extent, name, |task| {
+            take(ListedTask {
+                task: task
+                    .task_id
+                    .map(|id| TaskRef::of::<Self>(id.as_str().into())),
+                status: task.status.as_str().to_owned(),
+                title: task.title,
+                agent_id: task.agent_id.map(|id| id.to_string()),
+                agent_name: task.agent_name,
+                created_at: task.created_at,
+                updated_at: task.updated_at,
+            })
+        })
+        .await
+    }
+
+    async fn agents(out: Arc<Out>, global: &Global, args: Agents) -> CliResult<Exit> {
+        agents::agents(out, global, args).await
     }
 }

@@ -1,21 +1,16 @@
 //! A task of Nanonets: an agent, a prompt, files.
 
-use std::sync::Arc;
-
 use taskward::Provider as _;
 use taskward::nanonets::{Job, Nanonets};
 
-use crate::agents::{self, For};
-use crate::args::{Global, Run};
-use crate::clock::span;
+use super::agent_names::{For, resolve};
+use crate::args::Run;
 use crate::codes::Code;
 use crate::command_line;
-use crate::commands::run::{Kept, Plan, Starts, launch, open};
+use crate::commands::run::{Kept, Start, Starts};
 use crate::connection::Connection;
 use crate::error::{CliError, CliResult};
-use crate::exit::Exit;
 use crate::files::{self, Files};
-use crate::follow::Deadlines;
 use crate::out::Out;
 use crate::sent::StartKind;
 use crate::text_arg::{stdin_text, text_or_file};
@@ -23,95 +18,50 @@ use crate::text_arg::{stdin_text, text_or_file};
 impl Starts for Nanonets {
     const OPTIONS: &[&str] = &["--agent", "-f", "--output-schema", "--instructions"];
 
-    async fn run(out: Arc<Out>, global: &Global, args: &Run, mut plan: Plan) -> CliResult<Exit> {
-        // Whatever is wrong with the work itself is said before anything is sent.
-        let work = Work::read(args)?;
-        let mut connection: Connection<Self> = open(out.clone(), global, args)?;
-        // A wait that the deadline would cut short is not begun.
-        connection.limit = plan.deadlines.work();
-        let wanted = match &args.agent {
-            Some(agent) => agent.as_str(),
+    type Work = Work;
+
+    fn work(args: &Run) -> CliResult<Work> {
+        Work::read(args)
+    }
+
+    async fn ready(
+        connection: &Connection<Self>,
+        args: &Run,
+        work: &Work,
+    ) -> CliResult<Start<Job>> {
+        let wanted = match args.agent.as_deref() {
+            Some(agent) => agent,
             None if args.sim && work.files.files.is_empty() => "echo",
             None if args.sim => "invoice",
             None => {
-                return Err(CliError::new(
-                    Code::Usage,
-                    "which agent? --agent takes an id or a name",
-                )
-                .next("see", connection.command("agents list"), ""));
+                let what = "which agent? --agent takes an id or a name";
+                let list = connection.command("agents list");
+                return Err(CliError::new(Code::Usage, what).next("see", list, ""));
             }
         };
-        connection.banner();
-        let agent = within(
-            &connection,
-            plan.deadlines,
-            agents::resolve(&connection, wanted, For::Run),
-        )
-        .await?;
-        work.announce(&out);
-        plan.files.clone_from(&work.files.seen);
-        let start = connection.client.run(work.job(&agent));
-        let start_kind = StartKind::Agent {
-            agent,
-            command: command_line::with("run", "--force-new"),
-        };
-        launch(&connection, global, start, start_kind, args, plan).await
+        let agent = resolve(connection, wanted, For::Run).await?;
+        work.announce(&connection.out);
+        Ok(Start {
+            job: work.job(&agent),
+            kind: start_kind(agent),
+            files: work.files.seen.clone(),
+        })
     }
 
-    /// Starts the same as a task that was started here.
-    async fn again(
-        out: Arc<Out>,
-        global: &Global,
-        args: &Run,
-        plan: Plan,
-        kept: &Kept,
-    ) -> CliResult<Exit> {
-        let connection: Connection<Self> = open(out, global, args)?;
-        kept.check(&connection)?;
-        let start = connection.client.run_again(&kept.entry);
-        let agent = kept.entry.snapshot.match_criteria();
-        let agent = agent.and_then(|criteria| criteria.agent.clone());
-        let start_kind = StartKind::Agent {
-            agent: agent.unwrap_or_default(),
-            command: command_line::with("run", "--force-new"),
-        };
-        launch(
-            &connection,
-            global,
-            start.force_new(args.force_new),
-            start_kind,
-            args,
-            plan,
-        )
-        .await
+    fn again(_: &Run, kept: &Kept) -> CliResult<StartKind> {
+        let criteria = kept.entry.snapshot.match_criteria();
+        let agent = criteria.and_then(|criteria| criteria.agent.clone());
+        Ok(start_kind(agent.unwrap_or_default()))
     }
 }
 
-/// `lookup`, as long as the agent may work.
-async fn within<T>(
-    connection: &Connection<Nanonets>,
-    deadlines: Deadlines,
-    lookup: impl Future<Output = CliResult<T>>,
-) -> CliResult<T> {
-    let Some(work) = deadlines.work() else {
-        return lookup.await;
-    };
-    match tokio::time::timeout(connection.clock.real(work), lookup).await {
-        Ok(found) => found,
-        Err(_) => Err(CliError::new(
-            Code::Deadline,
-            format!(
-                "timed out after {} (--timeout); nothing was started",
-                span(work)
-            ),
-        )
-        .plain()
-        .why("The agent was still being searched for.")),
-    }
+fn start_kind(agent: String) -> StartKind {
+    let command = command_line::with("run", "--force-new");
+    StartKind::Agent { agent, command }
 }
 
 /// What is to be done, without saying by whom.
-struct Work {
+pub(crate) struct Work {
     prompt: Option<String>,
     files: Files,
     output_schema: Option<String>,

@@ -11,24 +11,22 @@ use taskward::nanonets::types::{
     Agent, AgentConfig, AgentListItem, AgentStatus, CreateAgentRequest, UpdateAgentRequest,
 };
 
-use super::table::{self, Shown};
-use crate::agents::{self, For};
+use super::agent_names::{For, resolve};
 use crate::args::{self, Agents, Global};
 use crate::codes::Code;
+use crate::commands::table::{self, Table};
 use crate::confirm;
 use crate::connection::Connection;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::lines::{self, LineType};
 use crate::out::Out;
-use crate::pages;
+use crate::pages::{self, Extent};
 use crate::sanitise::one_line;
 use crate::task_ref::quote;
 use crate::text_arg::{json_object, text_or_file};
 
 pub(super) async fn agents(out: Arc<Out>, global: &Global, args: Agents) -> CliResult<Exit> {
-    let instead = "Its tasks are started without naming an agent.";
-    global.provider_able(|can| can.agents, "agents", instead)?;
     let open = |out: Arc<Out>| Connection::<Nanonets>::open(out, global, None);
     match args {
         Agents::List {
@@ -63,20 +61,21 @@ async fn list(
         name,
         status: status.map(AgentStatus::from).collect(),
     };
-    let shown = Shown {
-        head: &["id", "name", "version", "status"],
-        row: |agent: &AgentListItem, _| {
+    let mut table = Table::new(&connection.out, &["id", "name", "version", "status"]);
+    let name = |agent: &AgentListItem| agent.id.to_string();
+    let read = pages::each(connection, operation, Extent::of(most), name, |agent| {
+        let row = |_| {
             let name = agent.name.clone().unwrap_or_default();
-            vec![agent.id.to_string(), name, version(agent), state(agent)]
-        },
-        line,
-        none: "no agents",
-    };
-    table::list(connection, operation, most, shown).await
+            vec![agent.id.to_string(), name, version(&agent), state(&agent)]
+        };
+        table.add(|| line(&agent), row)
+    });
+    let read = read.await;
+    table.end(read, "no agents")
 }
 
 async fn show(connection: &Connection<Nanonets>, wanted: &str) -> CliResult<()> {
-    let id = agents::resolve(connection, wanted, For::Show).await?;
+    let id = resolve(connection, wanted, For::Show).await?;
     let agent = connection
         .call(GetAgent(id.clone()))
         .await
@@ -179,7 +178,7 @@ async fn update(out: Arc<Out>, global: &Global, args: args::UpdateAgent) -> CliR
         confirm::attended(global, "--config replaces the agent's whole configuration")?;
     }
     let connection: Connection<Nanonets> = Connection::open(out, global, None)?;
-    let id = agents::resolve(&connection, &args.agent, For::Care).await?;
+    let id = resolve(&connection, &args.agent, For::Care).await?;
     if let Some(config) = replaces {
         let present = connection
             .call(GetAgent(id.clone()))
@@ -244,29 +243,31 @@ fn unchanged(
 }
 
 async fn versions(connection: &Connection<Nanonets>, wanted: &str, most: u32) -> CliResult<()> {
-    let id = agents::resolve(connection, wanted, For::Show).await?;
+    let id = resolve(connection, wanted, For::Show).await?;
     let operation = ListAgentVersions {
         limit: pages::size(most),
         ..ListAgentVersions::new(id.clone())
     };
-    let shown = Shown {
-        head: &["id", "version", "status", "created", "name"],
-        row: |agent: &AgentListItem, people| {
+    let head = &["id", "version", "status", "created", "name"];
+    let mut table = Table::new(&connection.out, head);
+    let name = |agent: &AgentListItem| agent.id.to_string();
+    let read = pages::each(connection, operation, Extent::of(most), name, |agent| {
+        let row = |people| {
             let created = table::when(agent.created_at.as_ref(), people);
             let name = agent.name.clone().unwrap_or_default();
             let id = agent.id.to_string();
-            vec![id, version(agent), state(agent), created, name]
-        },
-        line,
-        none: "no versions",
-    };
-    table::list(connection, operation, most, shown)
-        .await
+            vec![id, version(&agent), state(&agent), created, name]
+        };
+        table.add(|| line(&agent), row)
+    });
+    let read = read.await;
+    table
+        .end(read, "no versions")
         .map_err(|error| missing(connection, error, &id))
 }
 
 async fn publish(connection: &Connection<Nanonets>, wanted: &str) -> CliResult<()> {
-    let id = agents::resolve(connection, wanted, For::Care).await?;
+    let id = resolve(connection, wanted, For::Care).await?;
     let published = connection
         .call(PublishAgentVersion(id.clone()))
         .await

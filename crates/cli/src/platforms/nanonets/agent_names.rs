@@ -19,7 +19,7 @@ const MOST_PAGES: u32 = 1000;
 
 /// What an agent is resolved for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum For {
+pub(super) enum For {
     /// To run it: only a published and active one will do.
     Run,
     /// To change it.
@@ -37,14 +37,6 @@ impl For {
             Self::Show => "",
         }
     }
-}
-
-/// What a 403 or 404 for an agent given by its id may mean.
-pub(crate) fn unreachable(agent: &str) -> String {
-    format!(
-        "The agent {:?} may be inactive, or of another workspace than the key.",
-        one_line(agent)
-    )
 }
 
 /// All agents whose name contains `name`, any state but archived, newest first; and how many entries could not be read.
@@ -76,7 +68,7 @@ async fn all(
 
 /// The id of the agent that `wanted` names: an id as it is, or the newest version of an agent of exactly this name, a
 /// published one before any other.
-pub(crate) async fn resolve(
+pub(super) async fn resolve(
     connection: &Connection<Nanonets>,
     wanted: &str,
     purpose: For,
