@@ -78,7 +78,10 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
         }
         self.learn(Observation::Told(Box::new(event.clone())))?;
         match event {
-            Event::Question(question) => self.ask(question, Duration::ZERO),
+            // A question that is told again may have been answered in the same moment.
+            Event::Question(question) if !self.is_again || is_open(task, question) => {
+                self.ask(question, Duration::ZERO);
+            }
             Event::Withdrawn { question, .. } => {
                 self.wants.retain(|want| want.question != *question);
             }
@@ -125,4 +128,8 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
             answer,
         });
     }
+}
+
+fn is_open<P: Provider>(task: &Task<P>, question: &Question) -> bool {
+    task.questions().any(|open| open.id == question.id)
 }
