@@ -1,7 +1,7 @@
 //! Some seeds on each run of the tests, and always those that once failed.
 
-use taskward_simulation::seeds::{Summary, regressions, run};
-use taskward_simulation::{FaultEvent, Invariant};
+use taskward_simulation::seeds::{Summary, compare, regressions, run};
+use taskward_simulation::{FaultEvent, Invariant, Shape};
 
 fn passes(seed: u64) -> Summary {
     match run(seed, false) {
@@ -66,4 +66,19 @@ fn a_seed_tells_what_happened_line_by_line() {
         log.last().is_some_and(|line| line.contains("end: ")),
         "{log:?}"
     );
+}
+
+#[test]
+fn a_task_that_is_stored_or_parked_at_every_wait_is_told_like_one_that_never_stopped() {
+    for shape in [Shape::ResumeAtWaits, Shape::ParkAtWaits] {
+        for seed in 0..SEEDS / 6 {
+            let comparison =
+                compare(seed, shape).unwrap_or_else(|broken| panic!("{}", broken.what));
+            assert_eq!(comparison.differences, [], "seed {seed}, {shape:?}");
+            assert_eq!(
+                comparison.reads, comparison.shaped_reads,
+                "seed {seed}, {shape:?}"
+            );
+        }
+    }
 }
