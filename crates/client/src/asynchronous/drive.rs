@@ -1,15 +1,17 @@
 //! Performs the effects of a followed task: dropping a future that polls it loses nothing.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use taskward_core::{
-    BoxError, Error, ExchangeFailure, ExchangeId, NumberedEvent, Provider, Revision, Timestamp,
-    WaitReason,
+    BoxError, Error, ExchangeFailure, ExchangeId, Limits, NumberedEvent, Provider, Request,
+    Revision, Timestamp, WaitReason,
 };
 use tokio::sync::mpsc;
+use tracing::Span;
 
 use super::exchange::{EventStream, Exchange, Report};
 use super::running::Questions;
@@ -188,35 +190,9 @@ impl<P: Provider, T: AsyncTransport> Running<P, T, Async> {
                     limits,
                     span,
                     opens_stream,
-                } => {
-                    self.io.waiting = None;
-                    let endpoint = self.client.inner().endpoint.clone();
-                    if opens_stream {
-                        let mode = StreamMode::Open;
-                        let exchange = Exchange::new(endpoint, request, limits, mode, span);
-                        let line = StreamLine::Opening(Box::new(exchange));
-                        self.io.stream = Some(StreamReader { id, line });
-                    } else {
-                        let mode = StreamMode::Whole;
-                        let exchange = Exchange::new(endpoint, request, limits, mode, span);
-                        self.begin(id, exchange);
-                    }
-                }
+                } => self.begin(id, request, limits, span, opens_stream),
                 Effect::AwaitExchange { id, stream, until } => {
-                    if (self.io.exchange.as_ref()).is_none_or(|(held, _)| *held != id) {
-                        self.driver.abandoned(id, now);
-                        continue;
-                    }
-                    if let Some(until) = until
-                        && (self.io.poll_until(self.client.transport(), until, cx)).is_ready()
-                    {
-                        continue;
-                    }
-                    // The exchange was polled above, in this same turn; the stream moves beside it.
-                    match &self.io.stream {
-                        Some(reading) if stream == Some(reading.id) => ready!(self.poll_stream(cx)),
-                        _ => return Poll::Pending,
-                    }
+                    ready!(self.poll_await(id, stream, until, cx));
                 }
                 Effect::Receive { id, until } => match &self.io.stream {
                     Some(reading) if reading.id == id => {
@@ -242,12 +218,54 @@ impl<P: Provider, T: AsyncTransport> Running<P, T, Async> {
         }
     }
 
-    /// Owns this exchange from now on. One that the task gave up for it is dropped, and judged by how far it came.
-    fn begin(&mut self, id: ExchangeId, exchange: Exchange<T>) {
+    /// Begins an exchange: beside the one under way when it opens a stream, else in place of it. One that the task gave up
+    /// is dropped, and judged by how far it came.
+    fn begin(
+        &mut self,
+        id: ExchangeId,
+        request: Arc<Request>,
+        limits: Limits,
+        span: Span,
+        opens_stream: bool,
+    ) {
+        self.io.waiting = None;
+        let endpoint = self.client.inner().endpoint.clone();
+        if opens_stream {
+            let exchange = Exchange::new(endpoint, request, limits, StreamMode::Open, span);
+            let line = StreamLine::Opening(Box::new(exchange));
+            self.io.stream = Some(StreamReader { id, line });
+            return;
+        }
+        let exchange = Exchange::new(endpoint, request, limits, StreamMode::Whole, span);
         if let Some((given_up, dropped)) = self.io.exchange.replace((id, exchange)) {
             let now = self.client.transport().now();
             let report = Report::<T>::Failed(dropped.dropped());
             self.driver.report(given_up, report, now);
+        }
+    }
+
+    /// Resolves once there is something to decide while this exchange is under way: it has moved already in this turn, and
+    /// the stream moves beside it.
+    fn poll_await(
+        &mut self,
+        id: ExchangeId,
+        stream: Option<ExchangeId>,
+        until: Option<Timestamp>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let transport = self.client.transport();
+        if (self.io.exchange.as_ref()).is_none_or(|(held, _)| *held != id) {
+            self.driver.abandoned(id, transport.now());
+            return Poll::Ready(());
+        }
+        if let Some(until) = until
+            && self.io.poll_until(transport, until, cx).is_ready()
+        {
+            return Poll::Ready(());
+        }
+        match &self.io.stream {
+            Some(reading) if stream == Some(reading.id) => self.poll_stream(cx),
+            _ => Poll::Pending,
         }
     }
 
