@@ -13,7 +13,7 @@ use taskward_core::{Body, Cause, Segment, Source};
 use tokio::task::JoinHandle;
 
 use crate::chunks::Chunks;
-use crate::wire::ExchangeWatch;
+use crate::progress::ExchangeWatch;
 
 /// Compares every file with its description, before anything is sent. One file is open at a time.
 pub(crate) async fn check(body: &Body) -> Result<(), TransportFailure> {

@@ -34,6 +34,7 @@ mod body;
 mod chunks;
 mod dial;
 mod failure;
+mod progress;
 mod send;
 mod transport;
 mod wire;

@@ -21,7 +21,8 @@ use tokio::time::{Sleep, sleep_until};
 use crate::body::{self, Upload};
 use crate::dial::Dialer;
 use crate::failure;
-use crate::wire::{Connection, ExchangeWatch};
+use crate::progress::ExchangeWatch;
+use crate::wire::Connection;
 
 /// Sends a request and waits for the head of its reply.
 pub(crate) async fn exchange(
@@ -33,52 +34,16 @@ pub(crate) async fn exchange(
         head,
         body,
         limits,
-        until: end,
+        until,
         ..
     } = request;
     body::check(&body).await?;
-    let pooled = limits.connection == ConnectionUse::Pooled;
-    let take_idle = if pooled {
-        dialer.take_idle().await
-    } else {
-        None
-    };
-    let mut connection = match take_idle {
-        Some(connection) => connection,
-        None => {
-            let until = later(Instant::now(), limits.connect);
-            let until = end.map_or(until, |end| end.min(until));
-            dialer.connect(until).await?
-        }
-    };
+    let mut connection = connect(&dialer, &limits, until).await?;
     connection.marks.restart(progress);
-    let marks = connection.marks.clone();
-    let upload = Upload::new(&body, marks.clone());
-    let outcome = {
-        let sending = connection
-            .sender
-            .send_request(origin_form(head).map(|()| upload));
-        let mut sending = pin!(sending);
-        let mut alarm = pin!(sleep_until(marks.head_deadline(&limits).0.into()));
-        poll_fn(|cx| {
-            connection.poll_drive(cx);
-            if let Poll::Ready(result) = sending.as_mut().poll(cx) {
-                return Poll::Ready(Ok(result));
-            }
-            poll_due(alarm.as_mut(), cx, end, || marks.head_deadline(&limits)).map(Err)
-        })
-        .await
-    };
-    let response = match outcome {
-        Ok(Ok(response)) => response,
-        Ok(Err(error)) => {
-            return Err(judge(&marks, |broken| {
-                failure::of_head(&error, broken, &dialer.server(), dialer.is_tls())
-            }));
-        }
-        Err(phase) => return Err(judge(&marks, |_| TransportFailure::timeout(phase))),
-    };
-    marks.lock().moved = Instant::now();
+    let request = origin_form(head).map(|()| Upload::new(&body, connection.marks.clone()));
+    let response = send(&dialer, &mut connection, request, &limits, until).await?;
+    connection.marks.lock().moved = Instant::now();
+    let pooled = limits.connection == ConnectionUse::Pooled;
     let keep = pooled && !reply::is_framed_twice(response.headers());
     Ok(response.map(|incoming| ReplyBody {
         dialer,
@@ -86,9 +51,53 @@ pub(crate) async fn exchange(
         keep,
         incoming,
         limits,
-        reading: BodyReading::Whole { until: end },
+        reading: BodyReading::Whole { until },
         alarm: None,
     }))
+}
+
+/// Returns the connection for one exchange: an idle one of the pool, where it may be, or a new one.
+async fn connect(
+    dialer: &Dialer,
+    limits: &Limits,
+    until: Option<Instant>,
+) -> Result<Connection, TransportFailure> {
+    if limits.connection == ConnectionUse::Pooled
+        && let Some(idle) = dialer.take_idle().await
+    {
+        return Ok(idle);
+    }
+    let connected = later(Instant::now(), limits.connect);
+    let connected = until.map_or(connected, |until| until.min(connected));
+    dialer.connect(connected).await
+}
+
+/// Sends the request over this connection and waits for the head of its reply, as long as bytes move within the limits.
+async fn send(
+    dialer: &Dialer,
+    connection: &mut Connection,
+    request: http::Request<Upload>,
+    limits: &Limits,
+    until: Option<Instant>,
+) -> Result<http::Response<Incoming>, TransportFailure> {
+    let marks = connection.marks.clone();
+    let mut sending = pin!(connection.sender.send_request(request));
+    let mut alarm = pin!(sleep_until(marks.head_deadline(limits).0.into()));
+    let outcome = poll_fn(|cx| {
+        connection.poll_drive(cx);
+        if let Poll::Ready(result) = sending.as_mut().poll(cx) {
+            return Poll::Ready(Ok(result));
+        }
+        poll_due(alarm.as_mut(), cx, until, || marks.head_deadline(limits)).map(Err)
+    })
+    .await;
+    match outcome {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(error)) => Err(judge(&marks, |broken| {
+            failure::of_head(&error, broken, &dialer.server(), dialer.is_tls())
+        })),
+        Err(phase) => Err(judge(&marks, |_| TransportFailure::timeout(phase))),
+    }
 }
 
 /// Classifies an exchange without a reply: our own reason comes first.

@@ -1,81 +1,23 @@
-//! What passes over a connection, and how far an exchange has come.
+//! What passes over a connection.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use taskward_client::clock::later;
 use taskward_client::reply::MAX_HEAD;
-use taskward_client::transport::{ProgressCell, TransportFailure};
-use taskward_core::{Limits, TimeoutPhase};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::body::Upload;
+use crate::progress::ExchangeWatch;
 
 /// Most fields in it.
 const MAX_FIELDS: usize = 100;
-
-/// How far one exchange has come. The connection and the body write it; the code that classifies a failure reads it.
-#[derive(Debug)]
-pub(crate) struct ExchangeWatch(Mutex<ExchangeState>);
-
-#[derive(Debug)]
-pub(crate) struct ExchangeState {
-    /// How far the request has come: moved before its first byte may leave.
-    progress: Arc<ProgressCell>,
-    /// Whether the whole body was handed to the connection.
-    pub(crate) whole: bool,
-    /// When a byte last moved.
-    pub(crate) moved: Instant,
-    /// The error of a write. The reply may still be there to be read.
-    pub(crate) broken: Option<String>,
-    /// Why our side gave up.
-    pub(crate) fault: Option<TransportFailure>,
-}
-
-impl ExchangeWatch {
-    fn new() -> Self {
-        Self(Mutex::new(ExchangeState::new(Arc::default())))
-    }
-
-    /// Resets for another exchange on the same connection.
-    pub(crate) fn restart(&self, progress: Arc<ProgressCell>) {
-        *self.lock() = ExchangeState::new(progress);
-    }
-
-    pub(crate) fn lock(&self) -> MutexGuard<'_, ExchangeState> {
-        // Plain data: a panic leaves nothing half-written.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns when the exchange is given up, and for which reason, while the reply's head is awaited.
-    pub(crate) fn head_deadline(&self, limits: &Limits) -> (Instant, TimeoutPhase) {
-        let progress = self.lock();
-        if progress.whole {
-            (later(progress.moved, limits.head), TimeoutPhase::Head)
-        } else {
-            (later(progress.moved, limits.idle), TimeoutPhase::Send)
-        }
-    }
-}
-
-impl ExchangeState {
-    fn new(progress: Arc<ProgressCell>) -> Self {
-        Self {
-            progress,
-            whole: false,
-            moved: Instant::now(),
-            broken: None,
-            fault: None,
-        }
-    }
-}
 
 /// One HTTP connection. It moves only while an exchange polls it: a dropped exchange leaves nothing running.
 pub(crate) struct Connection {
