@@ -22,7 +22,6 @@
 //!
 //! It does *not* talk to any platform, persist anything, or invent replies: what it cannot model it refuses with 501.
 
-mod agents;
 mod dashboard;
 pub mod endpoints;
 mod faults;
@@ -35,7 +34,6 @@ pub mod platform;
 pub mod platforms;
 pub mod routes;
 mod scenario;
-mod switches;
 mod time;
 
 #[cfg(feature = "http")]
@@ -47,10 +45,10 @@ pub use message::{
     Answer, Form, Frame, Head, KEPT_BYTES, Part, Pulled, Reply, Request, SimBody, StreamId, Upload,
 };
 pub use nanonets::NanonetsAccess;
-pub use scenario::{Scenario, ScenarioError};
-pub use switches::{
+pub use nanonets::switches::{
     ContentShape, DataPlace, Envelope, LateMessage, ListEnd, RejectEnds, Switches, Title,
 };
+pub use scenario::{Scenario, ScenarioError};
 pub use time::Span;
 
 #[cfg(feature = "http")]

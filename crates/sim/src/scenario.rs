@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::agents::{Answer, Script, Shape, Step};
 use crate::faults::FaultRule;
 use crate::harness::scripted::ScriptedRun;
 use crate::harness::switches::Switches as HarnessSwitches;
-use crate::switches::Switches;
+use crate::nanonets::agents::{Answer, Script, Shape, Step};
+use crate::nanonets::switches::Switches;
 use crate::time::Span;
 
 /// What a simulator takes besides its seed: switches, further agents and runs, faults.

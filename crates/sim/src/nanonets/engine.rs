@@ -1,12 +1,12 @@
 //! How tasks move by themselves: steps, slots, delays.
 
 use super::Server;
+use super::agents::{Answer, Shape, Step};
 use super::stats::QuestionStats;
+use super::switches::Title;
 use super::task::{Entry, FeedItem, Message, Phase, Role, Task};
 use super::views::content_of;
-use crate::agents::{Answer, Shape, Step};
 use crate::ids;
-use crate::switches::Title;
 use serde_json::json;
 
 /// A title has no more characters than this.

@@ -4,9 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
+use super::switches::{ListEnd, Switches};
 use crate::ids::is_uuid;
 use crate::message::{Head, Reply};
-use crate::switches::{ListEnd, Switches};
 use crate::time::parse_rfc3339;
 
 const TASK_STATUSES: [&str; 8] = [

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::Server;
+use super::agents::Agent;
 use super::list::{Kind, Params};
 use super::registry::{self, Record};
 use super::run::{bad, read_object};
-use crate::agents::Agent;
 use crate::ids;
 use crate::message::{Head, Reply, SimBody};
 

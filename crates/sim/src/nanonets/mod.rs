@@ -27,6 +27,7 @@
 //! whole system prompt (`asker`, `slow`, ...); any other echoes. An `acts_like` without such an agent is a 400. An update
 //! may give any agent another behaviour in the same way.
 
+pub(crate) mod agents;
 mod engine;
 mod list;
 mod manage;
@@ -35,6 +36,7 @@ mod registry;
 pub(crate) mod routes;
 mod run;
 mod stats;
+pub(crate) mod switches;
 mod task;
 mod views;
 
@@ -48,16 +50,17 @@ use serde_json::{Value, json};
 
 pub use stats::{QuestionStats, Stats, TaskStats};
 
-use crate::agents::Agent;
 use crate::ids;
 use crate::message::{Head, Reply, Request, SimBody};
 use crate::scenario::Scenario;
-use crate::switches::{LateMessage, RejectEnds, Switches};
+
 use crate::time::http_date;
+use agents::Agent;
 pub use list::looped;
 use list::{Kind, Params};
 use registry::Record;
 use routes::Endpoint;
+use switches::{LateMessage, RejectEnds, Switches};
 use task::{Entry, Phase, Role, Task};
 use views::View;
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::agents::{Agent, built_in};
+use super::agents::{Agent, built_in};
+use super::switches::Switches;
 use crate::ids;
 use crate::scenario::Scenario;
-use crate::switches::Switches;
 
 /// One version of an agent.
 #[derive(Debug)]

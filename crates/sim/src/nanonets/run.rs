@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::{Map, Value, json};
 
 use super::Server;
+use super::agents::Talk;
+use super::switches::Switches;
 use super::task::{Entry, Phase, Role, Task};
-use crate::agents::Talk;
 use crate::ids;
 use crate::message::{Form, Head, Part, Reply, Request, SimBody};
-use crate::switches::Switches;
 
 const JSON: &str = "application/json";
 const MULTIPART: &str = "multipart/form-data";

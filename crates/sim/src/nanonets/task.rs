@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::agents::{Agent, Step, Talk};
+use super::agents::{Agent, Step, Talk};
 
 /// The state of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

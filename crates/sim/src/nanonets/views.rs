@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::switches::{ContentShape, DataPlace, Envelope, Switches};
 use super::task::{Entry, FeedItem, Message, Role, Task};
 use crate::ids;
-use crate::switches::{ContentShape, DataPlace, Envelope, Switches};
 
 /// What every view needs besides the task.
 pub(crate) struct View<'a> {
