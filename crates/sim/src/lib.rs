@@ -34,6 +34,7 @@ pub mod platform;
 pub mod platforms;
 pub mod routes;
 mod scenario;
+mod switches;
 mod time;
 
 #[cfg(feature = "http")]

@@ -2,116 +2,116 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::switches::switches;
 use crate::time::rfc3339;
 
-/// How the simulated platform behaves where its contract is silent or contradicts itself.
-///
-/// A scenario file sets them in its `[switches]` table; what it omits has its default.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Switches {
-    /// How long a new task stays `pending` before a worker takes it (0: never seen).
-    pub pending_ms: u64,
-    /// For how long a new task answers 404, as on a stale replica.
-    pub new_task_hidden_ms: u64,
-    /// How long after a message the status has its old value; the message is in the log at once.
-    pub reply_delay_ms: u64,
-    /// How long after a cancel the status has its old value.
-    pub cancel_delay_ms: u64,
-    /// How long after the end `/summary` still reads `running`.
-    pub summary_delay_ms: u64,
-    /// How long after the end `/result` still reads `running`.
-    pub result_delay_ms: u64,
-    /// How many tasks of one agent run at once; more stay `queued`, first come, first served (0: no limit).
-    pub concurrency_limit: u32,
-    /// Whether a task that waits for a human counts among those that run.
-    pub waiting_holds_slot: bool,
-    /// The code of a run that made a task.
-    pub run_status_code: u16,
-    /// The code of a message that was taken.
-    pub message_status_code: u16,
-    /// The code of a creation that made an agent.
-    pub create_agent_status_code: u16,
-    /// The code of a publish that made a version.
-    pub publish_status_code: u16,
-    /// The code of a name that another agent has.
-    pub name_clash_status_code: u16,
-    /// Whether a field of a JSON request that is null counts as left out; otherwise it is of the wrong type.
-    pub null_is_absent: bool,
-    /// Whether the reply to a run omits `status`, as the vendor's own sample does.
-    pub run_reply_omits_status: bool,
-    /// Whether the replies to a message and to a cancel have no body.
-    pub empty_write_replies: bool,
-    /// Whether optional fields without a value are sent as null instead of left out.
-    pub explicit_nulls: bool,
-    /// Whether timestamps carry milliseconds.
-    pub fractional_seconds: bool,
-    /// Whether timestamps end in `+00:00` instead of `Z`.
-    pub numeric_offsets: bool,
-    /// Whether replies, and the entries of lists, have a field that no page documents.
-    pub extra_fields: bool,
-    /// The key under which `/messages` holds its list.
-    pub message_envelope: Envelope,
-    /// What a message's `content` is.
-    pub content_shape: ContentShape,
-    /// Whether a message of the log has nothing but `role` and `content`.
-    pub bare_messages: bool,
-    /// Whether a message of a role that no page documents, `system`, follows each one of the log.
-    pub system_messages: bool,
-    /// The name under which the reply to a message gives the message's id.
-    pub message_id_field: String,
-    /// Whether the query is the first user message of the log.
-    pub keep_query_in_log: bool,
-    /// Whether user messages lose white space at both ends on their way into the log.
-    pub trim_messages: bool,
-    /// Whether user messages are in the feed of `/result`, too.
-    pub user_messages_in_feed: bool,
-    /// The name of the answer in `/summary`.
-    pub answer_field: String,
-    /// The name of the feed in `/result`.
-    pub feed_field: String,
-    /// Whether `/summary` and `/result` have `status` alone of the task's own fields.
-    pub bare_answers: bool,
-    /// The code with which `/summary` and `/result` are refused before the end (absent: they are not).
-    pub early_answer_code: Option<u16>,
-    /// Where the summary has `extracted_data`.
-    pub extracted_data: DataPlace,
-    /// Whether `/summary` shows an answer before the task has ended.
-    pub live_answers: bool,
-    /// What a task's title is.
-    pub title: Title,
-    /// What a message to a `completed` task does.
-    pub message_to_completed: LateMessage,
-    /// What a message to a `failed` or `stopped` task does.
-    pub message_to_ended: LateMessage,
-    /// What the dashboard's reject makes of a task in review.
-    pub reject_ends: RejectEnds,
-    /// Whether a resource of another workspace answers 404 instead of 403.
-    pub foreign_is_404: bool,
-    /// Whether the entries of the task list have no `agent_name`.
-    pub omit_agent_name: bool,
-    /// Whether a cursor is refused with other filters than those it was made with.
-    pub cursor_binds_filters: bool,
-    /// Whether a `limit` outside 1 to 100 is moved into that range instead of refused.
-    pub clamp_limit: bool,
-    /// How the last page of a list says that it is the last.
-    pub list_end: ListEnd,
-    /// Whether the list of an agent's versions comes in pages always; otherwise it does when a `limit` or a `cursor` asks
-    /// for one, and is whole without `has_more` and `next_cursor` when none does.
-    pub versions_in_pages: bool,
-    /// Whether an `agent_group_id` in place of an agent's id, in a path or a filter, means its newest published version
-    /// or any of its versions.
-    pub group_id_addresses_agent: bool,
-    /// Whether a draft can be run.
-    pub draft_runs: bool,
-    /// Whether the part name `files.items`, which the vendor's own sample has, is taken for `files`; otherwise it is
-    /// refused.
-    pub accept_files_items: bool,
-    /// The largest file a run takes; larger ones answer 400 (absent: any size).
-    pub max_file_bytes: Option<u64>,
-    /// How many more agents there are, so that the list has several pages.
-    pub filler_agents: u32,
+switches! {
+    /// How the simulated platform behaves where its contract is silent or contradicts itself.
+    ///
+    /// A scenario file sets them in its `[switches]` table; what it omits has its default.
+    pub struct Switches {
+        /// How long a new task stays `pending` before a worker takes it (0: never seen).
+        pending_ms: u64 = 0,
+        /// For how long a new task answers 404, as on a stale replica.
+        new_task_hidden_ms: u64 = 0,
+        /// How long after a message the status has its old value; the message is in the log at once.
+        reply_delay_ms: u64 = 1_000,
+        /// How long after a cancel the status has its old value.
+        cancel_delay_ms: u64 = 0,
+        /// How long after the end `/summary` still reads `running`.
+        summary_delay_ms: u64 = 0,
+        /// How long after the end `/result` still reads `running`.
+        result_delay_ms: u64 = 0,
+        /// How many tasks of one agent run at once; more stay `queued`, first come, first served (0: no limit).
+        concurrency_limit: u32 = 2,
+        /// Whether a task that waits for a human counts among those that run.
+        waiting_holds_slot: bool = false,
+        /// The code of a run that made a task.
+        run_status_code: u16 = 201,
+        /// The code of a message that was taken.
+        message_status_code: u16 = 200,
+        /// The code of a creation that made an agent.
+        create_agent_status_code: u16 = 201,
+        /// The code of a publish that made a version.
+        publish_status_code: u16 = 200,
+        /// The code of a name that another agent has.
+        name_clash_status_code: u16 = 409,
+        /// Whether a field of a JSON request that is null counts as left out; otherwise it is of the wrong type.
+        null_is_absent: bool = false,
+        /// Whether the reply to a run omits `status`, as the vendor's own sample does.
+        run_reply_omits_status: bool = false,
+        /// Whether the replies to a message and to a cancel have no body.
+        empty_write_replies: bool = false,
+        /// Whether optional fields without a value are sent as null instead of left out.
+        explicit_nulls: bool = false,
+        /// Whether timestamps carry milliseconds.
+        fractional_seconds: bool = false,
+        /// Whether timestamps end in `+00:00` instead of `Z`.
+        numeric_offsets: bool = false,
+        /// Whether replies, and the entries of lists, have a field that no page documents.
+        extra_fields: bool = false,
+        /// The key under which `/messages` holds its list.
+        message_envelope: Envelope = Envelope::Both,
+        /// What a message's `content` is.
+        content_shape: ContentShape = ContentShape::Text,
+        /// Whether a message of the log has nothing but `role` and `content`.
+        bare_messages: bool = false,
+        /// Whether a message of a role that no page documents, `system`, follows each one of the log.
+        system_messages: bool = false,
+        /// The name under which the reply to a message gives the message's id.
+        message_id_field: String = "message_id".to_owned(),
+        /// Whether the query is the first user message of the log.
+        keep_query_in_log: bool = true,
+        /// Whether user messages lose white space at both ends on their way into the log.
+        trim_messages: bool = false,
+        /// Whether user messages are in the feed of `/result`, too.
+        user_messages_in_feed: bool = false,
+        /// The name of the answer in `/summary`.
+        answer_field: String = "result".to_owned(),
+        /// The name of the feed in `/result`.
+        feed_field: String = "feed".to_owned(),
+        /// Whether `/summary` and `/result` have `status` alone of the task's own fields.
+        bare_answers: bool = false,
+        /// The code with which `/summary` and `/result` are refused before the end (absent: they are not).
+        early_answer_code: Option<u16> = None,
+        /// Where the summary has `extracted_data`.
+        extracted_data: DataPlace = DataPlace::Top,
+        /// Whether `/summary` shows an answer before the task has ended.
+        live_answers: bool = true,
+        /// What a task's title is.
+        title: Title = Title::FirstMessage,
+        /// What a message to a `completed` task does.
+        message_to_completed: LateMessage = LateMessage::Reopen,
+        /// What a message to a `failed` or `stopped` task does.
+        message_to_ended: LateMessage = LateMessage::Conflict,
+        /// What the dashboard's reject makes of a task in review.
+        reject_ends: RejectEnds = RejectEnds::Failed,
+        /// Whether a resource of another workspace answers 404 instead of 403.
+        foreign_is_404: bool = false,
+        /// Whether the entries of the task list have no `agent_name`.
+        omit_agent_name: bool = false,
+        /// Whether a cursor is refused with other filters than those it was made with.
+        cursor_binds_filters: bool = false,
+        /// Whether a `limit` outside 1 to 100 is moved into that range instead of refused.
+        clamp_limit: bool = false,
+        /// How the last page of a list says that it is the last.
+        list_end: ListEnd = ListEnd::Null,
+        /// Whether the list of an agent's versions comes in pages always; otherwise it does when a `limit` or a `cursor` asks
+        /// for one, and is whole without `has_more` and `next_cursor` when none does.
+        versions_in_pages: bool = false,
+        /// Whether an `agent_group_id` in place of an agent's id, in a path or a filter, means its newest published version
+        /// or any of its versions.
+        group_id_addresses_agent: bool = false,
+        /// Whether a draft can be run.
+        draft_runs: bool = false,
+        /// Whether the part name `files.items`, which the vendor's own sample has, is taken for `files`; otherwise it is
+        /// refused.
+        accept_files_items: bool = true,
+        /// The largest file a run takes; larger ones answer 400 (absent: any size).
+        max_file_bytes: Option<u64> = None,
+        /// How many more agents there are, so that the list has several pages.
+        filler_agents: u32 = 0,
+    }
 }
 
 /// The key of the message list.
@@ -198,62 +198,6 @@ pub enum RejectEnds {
     Failed,
     /// `stopped`.
     Stopped,
-}
-
-impl Default for Switches {
-    fn default() -> Self {
-        Self {
-            pending_ms: 0,
-            new_task_hidden_ms: 0,
-            reply_delay_ms: 1_000,
-            cancel_delay_ms: 0,
-            summary_delay_ms: 0,
-            result_delay_ms: 0,
-            concurrency_limit: 2,
-            waiting_holds_slot: false,
-            run_status_code: 201,
-            message_status_code: 200,
-            create_agent_status_code: 201,
-            publish_status_code: 200,
-            name_clash_status_code: 409,
-            null_is_absent: false,
-            run_reply_omits_status: false,
-            empty_write_replies: false,
-            explicit_nulls: false,
-            fractional_seconds: false,
-            numeric_offsets: false,
-            extra_fields: false,
-            message_envelope: Envelope::Both,
-            content_shape: ContentShape::Text,
-            bare_messages: false,
-            system_messages: false,
-            message_id_field: "message_id".to_owned(),
-            keep_query_in_log: true,
-            trim_messages: false,
-            user_messages_in_feed: false,
-            answer_field: "result".to_owned(),
-            feed_field: "feed".to_owned(),
-            bare_answers: false,
-            early_answer_code: None,
-            extracted_data: DataPlace::Top,
-            live_answers: true,
-            title: Title::FirstMessage,
-            message_to_completed: LateMessage::Reopen,
-            message_to_ended: LateMessage::Conflict,
-            reject_ends: RejectEnds::Failed,
-            foreign_is_404: false,
-            omit_agent_name: false,
-            cursor_binds_filters: false,
-            clamp_limit: false,
-            list_end: ListEnd::Null,
-            versions_in_pages: false,
-            group_id_addresses_agent: false,
-            draft_runs: false,
-            accept_files_items: true,
-            max_file_bytes: None,
-            filler_agents: 0,
-        }
-    }
 }
 
 impl Switches {
