@@ -23,7 +23,6 @@
 //! It does *not* talk to any platform, persist anything, or invent replies: what it cannot model it refuses with 501.
 
 mod dashboard;
-pub mod endpoints;
 mod faults;
 pub mod harness;
 mod ids;
@@ -34,22 +33,24 @@ pub mod platform;
 pub mod platforms;
 pub mod routes;
 mod scenario;
+mod struck;
 mod switches;
 mod time;
 
 #[cfg(feature = "http")]
 mod http;
 
-pub use faults::{Corruption, Fault, FaultError, FaultRule, Faults};
+pub use faults::{Corruption, Fault, FaultError, FaultRule};
 pub use harness::HarnessAccess;
 pub use message::{
     Answer, Form, Frame, Head, KEPT_BYTES, Part, Pulled, Reply, Request, SimBody, StreamId, Upload,
 };
-pub use nanonets::NanonetsAccess;
-pub use nanonets::switches::{
-    ContentShape, DataPlace, Envelope, LateMessage, ListEnd, RejectEnds, Switches, Title,
+pub use nanonets::{
+    ContentShape, DataPlace, Envelope, LateMessage, ListEnd, NanonetsAccess, RejectEnds, Switches,
+    Title,
 };
 pub use scenario::{Scenario, ScenarioError};
+pub use struck::Faults;
 pub use time::Span;
 
 #[cfg(feature = "http")]

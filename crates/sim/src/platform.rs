@@ -2,16 +2,18 @@
 
 use std::any::Any;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::message::{Answer, Head, Pulled, Reply, Request, StreamId};
-use crate::routes::Endpoints;
+use crate::routes::Serves;
 use crate::scenario::Scenario;
 
 /// A platform's server as a pure machine: what is asked of it, and what is true in it.
 ///
-/// A platform implements this in a folder of its own and stands in [`PLATFORMS`](crate::platforms::PLATFORMS); nothing else asks which one it is.
+/// A platform implements this in a folder of its own, and a line in [`PLATFORMS`](crate::platforms::PLATFORMS) registers
+/// it; nothing else asks which one it is.
 pub trait SimPlatform: Any + Debug + Send {
     /// Returns the key that it takes.
     fn api_key(&self) -> &str;
@@ -83,14 +85,24 @@ pub trait SimPlatform: Any + Debug + Send {
 /// What is known of a platform before there is a server.
 #[derive(Debug)]
 pub struct Registered {
-    /// Its name, and those of its endpoints.
-    pub endpoints: Endpoints,
+    /// Its name, as a fault's `on` has it.
+    pub name: &'static str,
     /// What the names of its environment variables begin with.
     pub prefix: &'static str,
+    /// Whether it answers for a path.
+    pub owns: fn(&str) -> bool,
+    /// Whether it has an endpoint of this name.
+    pub has: fn(&str) -> bool,
     /// The endpoint of a request, and the task that its path names.
     pub endpoint: fn(&Head) -> (&'static str, Option<String>),
+    /// What an endpoint of this name answers with.
+    pub serves: fn(&str) -> Serves,
     /// What `/_sim/dashboard` can do there.
     pub routes: &'static [&'static str],
+    /// The tables of a scenario file that are its own.
+    pub tables: &'static [&'static str],
+    /// Reads them: what [`Scenario::of`] gives to its server.
+    pub settings: fn(&str) -> Result<Arc<dyn Any + Send + Sync>, toml::de::Error>,
     /// Makes a server, from a seed and a scenario, at this time.
     pub server: fn(u64, &Scenario, u64) -> Box<dyn SimPlatform>,
 }

@@ -2,15 +2,15 @@
 
 use crate::message::Head;
 
-/// What a platform answers.
-#[derive(Debug)]
-pub struct Endpoints {
-    /// The platform's name, as a fault's `on` has it.
-    pub platform: &'static str,
-    /// Whether it answers for a path.
-    pub owns: fn(&str) -> bool,
-    /// Whether it has an endpoint of this name.
-    pub has: fn(&str) -> bool,
+/// What an endpoint answers with when all is well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serves {
+    /// An event stream.
+    Stream,
+    /// A page of a list.
+    List,
+    /// Anything else.
+    Other,
 }
 
 /// Method, path pattern and endpoint of an operation.

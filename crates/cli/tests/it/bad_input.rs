@@ -330,7 +330,9 @@ fn a_server_that_would_leak_the_key_is_refused() {
 #[test]
 fn an_agent_by_name_is_one_that_runs_or_an_error_that_says_so() {
     let mut scenario = taskward_sim::Scenario::default();
-    scenario.switches.filler_agents = 250;
+    let mut nanonets = taskward_sim::nanonets::Settings::default();
+    nanonets.switches.filler_agents = 250;
+    scenario.set(nanonets);
     let world = World::of(taskward_sim::Sim::builder().scenario(scenario), SPEED);
     // The two versions of echo are one agent, behind three pages of others.
     let found = world.fast(&["run", "--agent", "echo", "hi", "--print", "data"]);

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::harness::switches::Replay;
+use crate::routes::Serves;
 use crate::time::Span;
 
 /// Sets the injected faults.
@@ -295,12 +296,12 @@ impl Target {
         }
     }
 
-    /// Returns whether a request of this endpoint can be struck.
-    pub(super) fn is_at(self, endpoint: &str) -> bool {
+    /// Returns whether a request can be struck whose endpoint serves this.
+    pub(crate) fn is_at(self, serves: Serves) -> bool {
         match self {
             Self::Connection | Self::Substitute | Self::Reply => true,
-            Self::Page => ["agents", "versions", "tasks", "events"].contains(&endpoint),
-            Self::Events => endpoint == "stream",
+            Self::Page => serves == Serves::List,
+            Self::Events => serves == Serves::Stream,
         }
     }
 }

@@ -17,9 +17,6 @@ pub use kind::{Corruption, Fault};
 
 use serde::{Deserialize, Serialize};
 
-use crate::endpoints::{ENDPOINTS, place_of};
-use crate::ids;
-
 /// A fault and the requests it strikes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
@@ -100,169 +97,36 @@ impl FaultRule {
         self.probability = Some(chance);
         self
     }
-}
 
-/// The rules in force, with what each has seen.
-#[derive(Debug, Default)]
-pub struct Faults {
-    seed: u64,
-    rules: Vec<(FaultRule, Seen)>,
-}
-
-#[derive(Debug, Default, Clone, Copy)]
-struct Seen {
-    matched: u64,
-    struck: u64,
-}
-
-impl Faults {
-    /// Rules that have seen nothing yet; the seed decides their chances.
-    #[must_use]
-    pub fn new(seed: u64, rules: Vec<FaultRule>) -> Self {
-        let rules = rules
-            .into_iter()
-            .map(|rule| (rule, Seen::default()))
-            .collect();
-        Self { seed, rules }
+    /// Returns what goes wrong.
+    pub(crate) fn fault(&self) -> &Fault {
+        &self.fault
     }
 
-    /// Returns the rules, in order.
-    #[must_use]
-    pub fn rules(&self) -> Vec<FaultRule> {
-        self.rules.iter().map(|(rule, _)| rule.clone()).collect()
+    /// Returns whether it means this endpoint of this platform.
+    pub(crate) fn is_on(&self, platform: &str, endpoint: &str) -> bool {
+        self.on
+            .as_deref()
+            .is_none_or(|on| match on.split_once('.') {
+                Some((of, name)) => of == platform && name == endpoint,
+                None => on == endpoint,
+            })
     }
 
-    /// Returns the fault that strikes this request. Every rule that matches counts it.
-    ///
-    /// The endpoint is what [`nanonets`](crate::nanonets::Server::endpoint) or
-    /// [`harness`](crate::harness::Server::endpoint) says.
-    pub fn decide(&mut self, endpoint: &str, method: &str, path: &str) -> Option<Fault> {
-        let platform = ENDPOINTS[place_of(path)].platform;
-        let is_meant = |on: &str| {
-            on == endpoint
-                || on
-                    .split_once('.')
-                    .is_some_and(|(of, name)| of == platform && name == endpoint)
-        };
-        let mut decided = None;
-        for (number, (rule, seen)) in self.rules.iter_mut().enumerate() {
-            let is_method = |wanted: &str| wanted.eq_ignore_ascii_case(method);
-            let matches = rule.on.as_deref().is_none_or(is_meant)
-                && rule.fault.acts_on().is_at(endpoint)
-                && rule.method.as_deref().is_none_or(is_method)
-                && rule.path.as_deref().is_none_or(|end| path.ends_with(end));
-            if !matches {
-                continue;
-            }
-            let index = seen.matched;
-            seen.matched += 1;
-            let after = rule.after.unwrap_or(0);
-            let due = index >= after
-                && (index - after).is_multiple_of(rule.every.unwrap_or(1))
-                && rule.count.is_none_or(|count| seen.struck < count)
-                && rule.probability.is_none_or(|chance| {
-                    ids::chance(self.seed, &format!("fault {number}"), index) < chance
-                });
-            if due && decided.is_none() {
-                seen.struck += 1;
-                decided = Some(rule.fault.clone());
-            }
-        }
-        decided
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn strikes(rule: FaultRule, requests: usize) -> Vec<usize> {
-        let mut faults = Faults::new(1, vec![rule]);
-        (0..requests)
-            .filter(|_| faults.decide("status", "GET", "/api/v1/tasks/1").is_some())
-            .collect()
+    /// Returns whether it means requests of this method to this path.
+    pub(crate) fn is_to(&self, method: &str, path: &str) -> bool {
+        let is_method = |wanted: &str| wanted.eq_ignore_ascii_case(method);
+        self.method.as_deref().is_none_or(is_method)
+            && self.path.as_deref().is_none_or(|end| path.ends_with(end))
     }
 
-    #[test]
-    fn a_rule_counts_only_the_requests_it_means() {
-        let reset = || FaultRule::new(Fault::Reset { after_bytes: None });
-        assert_eq!(strikes(reset(), 3), [0, 1, 2]);
-        assert_eq!(strikes(reset().after(1).every(2).count(2), 9), [1, 3]);
-        assert_eq!(strikes(reset().on("run"), 3), [0; 0]);
-        assert_eq!(
-            strikes(reset().on("status").method("get").path_ends_with("/1"), 1),
-            [0]
-        );
-        assert_eq!(strikes(reset().path_ends_with("/2"), 1), [0; 0]);
-    }
-
-    #[test]
-    fn an_endpoint_may_be_named_with_its_platform() {
-        let decide = |on: &str, endpoint: &str, path: &str| {
-            let mut faults = Faults::new(
-                1,
-                vec![FaultRule::new(Fault::Reset { after_bytes: None }).on(on)],
-            );
-            faults.decide(endpoint, "GET", path).is_some()
-        };
-        assert!(decide(
-            "agent-harness.events",
-            "events",
-            "/v1/runs/1/events"
-        ));
-        assert!(decide("nanonets.status", "status", "/api/v1/tasks/1"));
-        assert!(!decide("nanonets.events", "events", "/v1/runs/1/events"));
-        assert!(!decide(
-            "agent-harness.stream",
-            "events",
-            "/v1/runs/1/events"
-        ));
-    }
-
-    #[test]
-    fn a_fault_of_streams_passes_over_everything_else() {
-        let rule = FaultRule::new(Fault::StreamEof { after_events: 0 }).count(1);
-        let mut faults = Faults::new(1, vec![rule]);
-        assert_eq!(faults.decide("read_run", "GET", "/v1/runs/1"), None);
-        assert_eq!(
-            faults.decide("stream", "GET", "/v1/runs/1/events/stream"),
-            Some(Fault::StreamEof { after_events: 0 })
-        );
-    }
-
-    #[test]
-    fn a_fault_of_lists_passes_over_everything_else() {
-        let rule = FaultRule::new(Fault::LoopedCursor);
-        let mut faults = Faults::new(1, vec![rule]);
-        let mut strikes = |endpoint, path| faults.decide(endpoint, "GET", path).is_some();
-        assert!(!strikes("status", "/api/v1/tasks/1"));
-        assert!(!strikes("stream", "/v1/runs/1/events/stream"));
-        assert!(strikes("tasks", "/api/v1/tasks"));
-        assert!(strikes("events", "/v1/runs/1/events"));
-    }
-
-    #[test]
-    fn chances_are_the_seeds_and_come_true() {
-        let rule = || FaultRule::new(Fault::Stall { after_bytes: None }).probability(0.3);
-        let first = strikes(rule(), 1_000);
-        assert_eq!(first, strikes(rule(), 1_000));
-        assert!((250..350).contains(&first.len()), "{} of 1000", first.len());
-    }
-
-    #[test]
-    fn the_first_rule_that_strikes_wins() {
-        let rules = vec![
-            FaultRule::new(Fault::Reset { after_bytes: None }).count(1),
-            FaultRule::new(Fault::Stall { after_bytes: None }),
-        ];
-        let mut faults = Faults::new(1, rules);
-        let mut decide = || faults.decide("status", "GET", "/");
-        assert_eq!(
-            (decide(), decide()),
-            (
-                Some(Fault::Reset { after_bytes: None }),
-                Some(Fault::Stall { after_bytes: None })
-            )
-        );
+    /// Returns whether it strikes a request that it means, before which there were so many, some of them struck; a die
+    /// gives a number from 0 to 1.
+    pub(crate) fn is_due(&self, before: u64, struck: u64, die: impl FnOnce() -> f64) -> bool {
+        let after = self.after.unwrap_or(0);
+        before >= after
+            && (before - after).is_multiple_of(self.every.unwrap_or(1))
+            && self.count.is_none_or(|count| struck < count)
+            && self.probability.is_none_or(|chance| die() < chance)
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::FaultRule;
 use super::kind::Fault;
-use crate::endpoints::has_endpoint;
+use crate::platforms::has_endpoint;
 
 /// A rule's fields, those of its fault among them.
 type Fields = Map<String, Value>;

@@ -61,22 +61,24 @@ mod platform;
 mod refusal;
 pub(crate) mod routes;
 mod run;
-pub(crate) mod scripted;
+mod scripted;
 mod scripts;
 mod signal;
+#[cfg(feature = "http")]
+mod sim;
 mod stats;
 mod stream;
 pub(crate) mod switches;
 mod usage;
 
-pub use platform::HarnessAccess;
 pub(crate) use platform::REGISTERED;
+pub use platform::{HarnessAccess, Settings};
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-pub(crate) use scripted::ScriptedRun;
+use scripted::ScriptedRun;
 pub use stats::{RunStats, Stats, WaitStats};
 pub use switches::{
     AuthCodes, CursorName, CursorType, KeyPlace, LimitStatus, LineEnding, Replay, Switches, Wrapper,
@@ -150,12 +152,13 @@ impl Server {
     /// Returns a platform whose ids and key follow from the seed.
     #[must_use]
     pub fn new(seed: u64, scenario: &Scenario, now: u64) -> Self {
+        let settings: Settings = scenario.of();
         let key = Key::new(seed, 0, now);
         Self {
             seed,
             api_key: key.credential(),
-            switches: scenario.agent_harness.clone(),
-            scripted: scenario.runs.clone(),
+            switches: settings.switches,
+            scripted: settings.runs,
             keys: vec![key],
             secrets: 0,
             runs: Vec::new(),

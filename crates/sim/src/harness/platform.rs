@@ -1,9 +1,13 @@
 //! This platform as one among others.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::run::Phase;
+use super::scripted::ScriptedRun;
+use super::switches::Switches;
 use super::{DashboardAction, Server, routes};
 use crate::dashboard::{acted, read, read_or_default};
 use crate::ids;
@@ -13,12 +17,20 @@ use crate::platform::{
     Effect, Interference, QuestionAccount, Registered, ServerState, SimPlatform, TaskAccount,
     TaskStanding,
 };
+use crate::routes::Serves;
 
 /// What is known of this platform before there is a server.
 pub(crate) const REGISTERED: Registered = Registered {
-    endpoints: routes::ENDPOINTS,
+    name: NAME,
     prefix: "AGENT_HARNESS",
+    owns: routes::owns,
+    has: routes::has,
     endpoint: Server::endpoint,
+    serves: |endpoint| match endpoint {
+        "stream" => Serves::Stream,
+        "events" => Serves::List,
+        _ => Serves::Other,
+    },
     routes: &[
         "POST /_sim/dashboard/runs/{id}/approve",
         "POST /_sim/dashboard/runs/{id}/reject",
@@ -26,8 +38,24 @@ pub(crate) const REGISTERED: Registered = Registered {
         "POST /_sim/dashboard/runs/{id}/cancel",
         "POST /_sim/dashboard/runs/{id}/stall",
     ],
+    tables: &["agent_harness", "run"],
+    settings: |text| Ok(Arc::new(toml::from_str::<Settings>(text)?)),
     server: |seed, scenario, now| Box::new(Server::new(seed, scenario, now)),
 };
+
+/// Its name.
+const NAME: &str = "agent-harness";
+
+/// What a scenario file says of this platform.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// How it behaves where its contract is silent: `[agent_harness]`.
+    #[serde(rename = "agent_harness")]
+    pub switches: Switches,
+    #[serde(rename = "run")]
+    pub(crate) runs: Vec<ScriptedRun>,
+}
 
 /// How to reach the simulated Agent Harness platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -173,7 +201,7 @@ impl SimPlatform for Server {
     }
 
     fn add_stats(&self, stats: &mut Value) {
-        stats[routes::ENDPOINTS.platform] = json!(self.stats());
+        stats[NAME] = json!(self.stats());
     }
 
     fn access(&self, url: &str) -> Value {

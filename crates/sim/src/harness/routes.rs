@@ -1,7 +1,6 @@
 //! The platform's routes.
 
 use crate::message::Head;
-use crate::routes::Endpoints;
 use crate::routes::{self, NoRoute, Route};
 
 /// An endpoint, by what it is counted under.
@@ -87,22 +86,21 @@ impl Endpoint {
     }
 }
 
-/// The endpoints of this platform, by name and by path.
-pub(crate) const ENDPOINTS: Endpoints = Endpoints {
-    platform: "agent-harness",
-    owns: |path| {
-        path == "/openapi.json"
-            || ["/v1", "/health"].into_iter().any(|root| {
-                path.strip_prefix(root)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            })
-    },
-    has: |name| {
-        ROUTES
-            .iter()
-            .any(|(_, _, endpoint)| endpoint.name() == name)
-    },
-};
+/// Returns whether this platform answers for a path.
+pub(super) fn owns(path: &str) -> bool {
+    let is_below = |root: &str| {
+        path.strip_prefix(root)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    path == "/openapi.json" || is_below("/v1") || is_below("/health")
+}
+
+/// Returns whether this platform has an endpoint of this name.
+pub(super) fn has(name: &str) -> bool {
+    ROUTES
+        .iter()
+        .any(|(_, _, endpoint)| endpoint.name() == name)
+}
 
 /// Returns the endpoint of a request and the id in its path (empty when the path has none).
 pub(crate) fn resolve(head: &Head) -> Result<(Endpoint, String), NoRoute> {

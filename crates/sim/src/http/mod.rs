@@ -28,8 +28,7 @@ use tokio::time::sleep;
 pub use state::RequestRecord;
 
 use crate::faults::FaultRule;
-use crate::harness::{self, HarnessAccess};
-use crate::nanonets::{self, DashboardAction, NanonetsAccess, Stats};
+use crate::platform::SimPlatform;
 use crate::platforms::PLATFORMS;
 use crate::scenario::Scenario;
 use crate::time::Span;
@@ -109,48 +108,9 @@ impl Sim {
         format!("http://{address}")
     }
 
-    /// Returns how to reach the simulated Nanonets platform.
-    #[must_use]
-    pub fn nanonets(&self) -> NanonetsAccess {
-        let state = self.shared.lock();
-        state.server::<nanonets::Server>().access(&self.url())
-    }
-
-    /// Returns how to reach the simulated Agent Harness platform.
-    #[must_use]
-    pub fn harness(&self) -> HarnessAccess {
-        let state = self.shared.lock();
-        state.server::<harness::Server>().access(&self.url())
-    }
-
-    /// Returns the id of the newest version of an agent, runnable or not.
-    ///
-    /// # Panics
-    /// When there is no agent of that name: a typo in a test.
-    #[must_use]
-    pub fn agent(&self, name: &str) -> String {
-        let id = self.shared.lock().server::<nanonets::Server>().agent(name);
-        id.unwrap_or_else(|| panic!("the simulator has no agent {name:?}"))
-    }
-
-    /// Returns the ids of an agent and of a task of another workspace.
-    #[must_use]
-    pub fn foreign_ids(&self) -> (String, String) {
-        let state = self.shared.lock();
-        let server = state.server::<nanonets::Server>();
-        (server.foreign_agent(), server.foreign_task())
-    }
-
-    /// Returns what the Nanonets platform has counted.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        self.shared.lock().server::<nanonets::Server>().stats()
-    }
-
-    /// Returns what the Agent Harness platform has counted.
-    #[must_use]
-    pub fn harness_stats(&self) -> harness::Stats {
-        self.shared.lock().server::<harness::Server>().stats()
+    /// Does something with the server of one platform.
+    pub(crate) fn with<S: SimPlatform, T>(&self, act: impl FnOnce(&mut S, u64) -> T) -> T {
+        self.shared.lock().with(act)
     }
 
     /// Returns the log: every request but the service ones, oldest first.
@@ -176,43 +136,6 @@ impl Sim {
         self.shared.lock().clock.now()
     }
 
-    /// Does what a human does in the dashboard of Nanonets.
-    ///
-    /// # Errors
-    /// With the reason when there is no such task or it is not in the state for it.
-    pub fn dashboard(&self, task_id: &str, action: DashboardAction) -> Result<(), String> {
-        let mut state = self.shared.lock();
-        state.with(|server: &mut nanonets::Server, now| server.dashboard(task_id, action, now))
-    }
-
-    /// Does what a human does in the editor of Nanonets' dashboard: saves changes (`name`, `system_prompt`, `config`,
-    /// `is_active`) as the agent's draft, and gives the draft's id.
-    ///
-    /// # Errors
-    /// With the reason when there is no such agent or the changes are none.
-    pub fn draft_agent(&self, agent_id: &str, changes: &Value) -> Result<String, String> {
-        let mut state = self.shared.lock();
-        let drafted = state
-            .with(|server: &mut nanonets::Server, now| server.draft_agent(agent_id, changes, now));
-        drafted.map_err(|refusal| {
-            let body = refusal.value();
-            body["error"].as_str().unwrap_or_default().to_owned()
-        })
-    }
-
-    /// Does what a human does in the dashboard of Agent Harness.
-    ///
-    /// # Errors
-    /// With the reason when there is no such run or it is not in the state for it.
-    pub fn harness_dashboard(
-        &self,
-        run: &str,
-        action: harness::DashboardAction,
-    ) -> Result<(), String> {
-        let mut state = self.shared.lock();
-        state.with(|server: &mut harness::Server, now| server.dashboard(run, action, now))
-    }
-
     /// Forgets all tasks, runs, counts and logs, cuts open streams, and puts the scenario's faults in force again. Ids
     /// begin again, too.
     pub fn reset(&self) {
@@ -226,7 +149,7 @@ impl Sim {
         let access = PLATFORMS
             .iter()
             .zip(state.platforms())
-            .map(|(known, platform)| (known.endpoints.platform.to_owned(), platform.access(&url)));
+            .map(|(known, platform)| (known.name.to_owned(), platform.access(&url)));
         let providers: serde_json::Map<_, _> = access.collect();
         json!({ "v": 2, "type": "ready", "listen": url, "providers": providers })
     }

@@ -11,14 +11,15 @@ use tokio::sync::watch;
 
 use super::clock::SimClock;
 use super::deliver::EVENT_STREAM;
-use crate::endpoints::place_of;
-use crate::faults::{Fault, FaultRule, Faults};
+use crate::faults::{Fault, FaultRule};
 use crate::harness::Replay;
 use crate::ids::hex;
 use crate::message::{Answer, Form, Head, Part, Pulled, Reply, Request, SimBody, StreamId};
 use crate::platform::{Registered, SimPlatform};
-use crate::platforms::PLATFORMS;
+use crate::platforms::{PLATFORMS, place_of};
+use crate::routes::Serves;
 use crate::scenario::Scenario;
+use crate::struck::Faults;
 use crate::time::{Span, rfc3339};
 
 /// The log keeps the newest so many requests.
@@ -114,10 +115,9 @@ pub(super) struct Opening {
 impl Opening {
     /// Returns what the endpoint answers with when all is well.
     pub(super) fn media_type(&self) -> &'static str {
-        if self.endpoint == "stream" {
-            EVENT_STREAM
-        } else {
-            "application/json"
+        match (PLATFORMS[self.platform].serves)(self.endpoint) {
+            Serves::Stream => EVENT_STREAM,
+            Serves::List | Serves::Other => "application/json",
         }
     }
 }
@@ -198,13 +198,6 @@ impl State {
     /// All servers, in the order of [`PLATFORMS`].
     pub(super) fn platforms(&self) -> impl Iterator<Item = &dyn SimPlatform> {
         self.platforms.iter().map(|platform| &**platform)
-    }
-
-    /// Returns the server of one platform.
-    pub(super) fn server<S: SimPlatform>(&self) -> &S {
-        let mut servers = self.platforms.iter();
-        let server = servers.find_map(|server| (&**server as &dyn Any).downcast_ref());
-        server.expect("every platform is registered")
     }
 
     /// Does something with the server of one platform.

@@ -185,9 +185,7 @@ mod tests {
 
     /// Returns how long until something happens by itself on the platform.
     fn next_change(sim: &Sim) -> Option<u64> {
-        let state = sim.shared.lock();
-        let at = state.server::<Server>().next_change();
-        at.map(|at| at - state.clock.now())
+        sim.with(|server: &mut Server, now| server.next_change().map(|at| at - now))
     }
 
     #[test]
@@ -203,10 +201,7 @@ mod tests {
                 .header("authorization", &key)
                 .header("idempotency-key", "k")
                 .json(&serde_json::json!({ "input": input }));
-            let reply = {
-                let mut state = sim.shared.lock();
-                state.with(|server: &mut Server, now| server.handle(create, now))
-            };
+            let reply = sim.with(|server: &mut Server, now| server.handle(create, now));
             let Answer::Whole(reply) = reply else {
                 unreachable!("{reply:?}")
             };

@@ -27,7 +27,7 @@
 //! whole system prompt (`asker`, `slow`, ...); any other echoes. An `acts_like` without such an agent is a 400. An update
 //! may give any agent another behaviour in the same way.
 
-pub(crate) mod agents;
+mod agents;
 mod engine;
 mod list;
 mod manage;
@@ -35,13 +35,16 @@ mod platform;
 mod registry;
 pub(crate) mod routes;
 mod run;
+mod scripted;
+#[cfg(feature = "http")]
+mod sim;
 mod stats;
-pub(crate) mod switches;
+mod switches;
 mod task;
 mod views;
 
-pub use platform::NanonetsAccess;
 pub(crate) use platform::REGISTERED;
+pub use platform::{NanonetsAccess, Settings};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -49,6 +52,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 pub use stats::{QuestionStats, Stats, TaskStats};
+pub use switches::{
+    ContentShape, DataPlace, Envelope, LateMessage, ListEnd, RejectEnds, Switches, Title,
+};
 
 use crate::ids;
 use crate::message::{Head, Reply, Request, SimBody};
@@ -60,7 +66,6 @@ pub use list::looped;
 use list::{Kind, Params};
 use registry::Record;
 use routes::Endpoint;
-use switches::{LateMessage, RejectEnds, Switches};
 use task::{Entry, Phase, Role, Task};
 use views::View;
 
@@ -127,7 +132,8 @@ impl Server {
     /// Returns a platform whose ids and key follow from the seed.
     #[must_use]
     pub fn new(seed: u64, scenario: &Scenario, now: u64) -> Self {
-        let agents = registry::records(seed, scenario, now);
+        let settings: Settings = scenario.of();
+        let agents = registry::records(seed, &settings, now);
         // Of the versions of an agent the newest.
         let behaviours = agents
             .iter()
@@ -135,7 +141,7 @@ impl Server {
         Self {
             seed,
             api_key: ids::api_key(seed),
-            switches: scenario.switches.clone(),
+            switches: settings.switches,
             behaviours: behaviours.collect(),
             agents,
             creates: 0,

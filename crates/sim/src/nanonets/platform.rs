@@ -1,8 +1,12 @@
 //! This platform as one among others.
 
-use serde::Serialize;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::scripted::ScriptedAgent;
+use super::switches::Switches;
 use super::task::{Entry, Phase, Task};
 use super::{AgentRef, DashboardAction, Server, looped, routes};
 use crate::dashboard::{Said, acted, read};
@@ -12,15 +16,22 @@ use crate::platform::{
     Effect, Interference, QuestionAccount, Registered, ServerState, SimPlatform, TaskAccount,
     TaskStanding,
 };
+use crate::routes::Serves;
 
 /// What others say.
 const OTHERS_WORDS: &str = "said by somebody else";
 
 /// What is known of this platform before there is a server.
 pub(crate) const REGISTERED: Registered = Registered {
-    endpoints: routes::ENDPOINTS,
+    name: "nanonets",
     prefix: "NANONETS",
+    owns: routes::owns,
+    has: routes::has,
     endpoint: Server::endpoint,
+    serves: |endpoint| match endpoint {
+        "agents" | "versions" | "tasks" => Serves::List,
+        _ => Serves::Other,
+    },
     routes: &[
         "POST /_sim/dashboard/tasks/{id}/approve",
         "POST /_sim/dashboard/tasks/{id}/reject",
@@ -28,8 +39,20 @@ pub(crate) const REGISTERED: Registered = Registered {
         "POST /_sim/dashboard/tasks/{id}/stop",
         "POST /_sim/dashboard/agents/{id}/draft",
     ],
+    tables: &["switches", "agent"],
+    settings: |text| Ok(Arc::new(toml::from_str::<Settings>(text)?)),
     server: |seed, scenario, now| Box::new(Server::new(seed, scenario, now)),
 };
+
+/// What a scenario file says of this platform.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// How it behaves where its contract is silent: `[switches]`.
+    pub switches: Switches,
+    #[serde(rename = "agent")]
+    pub(crate) agents: Vec<ScriptedAgent>,
+}
 
 /// How to reach the simulated Nanonets platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::Settings;
 use super::agents::{Agent, built_in};
 use super::switches::Switches;
 use crate::ids;
-use crate::scenario::Scenario;
 
 /// One version of an agent.
 #[derive(Debug)]
@@ -31,8 +31,8 @@ pub(crate) struct Record {
 }
 
 /// Returns all agents, oldest first.
-pub(crate) fn records(seed: u64, scenario: &Scenario, now: u64) -> Vec<Record> {
-    let scripted = |name: &str| scenario.agents.iter().any(|agent| agent.name == name);
+pub(crate) fn records(seed: u64, settings: &Settings, now: u64) -> Vec<Record> {
+    let scripted = |name: &str| settings.agents.iter().any(|agent| agent.name == name);
     let mut records: Vec<Record> = built_in()
         .into_iter()
         .filter(|agent| !scripted(agent.name))
@@ -43,7 +43,7 @@ pub(crate) fn records(seed: u64, scenario: &Scenario, now: u64) -> Vec<Record> {
             ..Record::new(seed, agent.name, agent.version, agent.about, agent.agent)
         })
         .collect();
-    for agent in &scenario.agents {
+    for agent in &settings.agents {
         let script = Arc::new(agent.script.clone());
         let record = Record::new(seed, &agent.name, 1, "Follows a scenario file.", script);
         records.push(Record {
@@ -52,7 +52,7 @@ pub(crate) fn records(seed: u64, scenario: &Scenario, now: u64) -> Vec<Record> {
         });
     }
     // The fillers are the newest, so that finding any other agent takes paging.
-    for number in 1..=scenario.switches.filler_agents {
+    for number in 1..=settings.switches.filler_agents {
         let echo = built_in()
             .into_iter()
             .rfind(|agent| agent.name == "echo")

@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use crate::message::{Head, Reply};
-use crate::routes::Endpoints;
 use crate::routes::{self, Route};
 
 /// An endpoint, by what it is counted under.
@@ -101,16 +100,17 @@ impl Endpoint {
     }
 }
 
-/// The endpoints of this platform, by name and by path.
-pub(crate) const ENDPOINTS: Endpoints = Endpoints {
-    platform: "nanonets",
-    owns: |path| path.starts_with("/api/v1/"),
-    has: |name| {
-        ROUTES
-            .iter()
-            .any(|(_, _, endpoint)| endpoint.name() == name)
-    },
-};
+/// Returns whether this platform answers for a path.
+pub(super) fn owns(path: &str) -> bool {
+    path.starts_with("/api/v1/")
+}
+
+/// Returns whether this platform has an endpoint of this name.
+pub(super) fn has(name: &str) -> bool {
+    ROUTES
+        .iter()
+        .any(|(_, _, endpoint)| endpoint.name() == name)
+}
 
 /// Returns the endpoint of a request and the id in its path (empty when the path has none), or the 404 or 405 that a client of
 /// another contract gets.

@@ -124,7 +124,16 @@ impl Case {
     /// # Errors
     /// When an invariant does not hold.
     pub fn run(mut self, with_log: bool) -> Result<RunRecord, Box<Violation>> {
-        let mut scenario = Scenario::parse(SCENARIO).expect("the scenario is right");
+        let scenario = Scenario::parse(SCENARIO).expect("the scenario is right");
+        let faults = self.faults();
+        if self.rng.bool() {
+            self.run_nanonets(scenario, faults, with_log)
+        } else {
+            self.run_harness(scenario, faults, with_log)
+        }
+    }
+
+    fn faults(&mut self) -> FaultPlan {
         let mut faults = FaultPlan::seeded(self.seed).with(FaultEvent::FailedSave, 0);
         if self.chance(4) {
             faults = faults.with(FaultEvent::FailedSave, self.one_of(&[2, 6]));
@@ -143,94 +152,125 @@ impl Case {
             // A server that cannot be reached.
             faults = faults.with(FaultEvent::DropBeforeSend, self.one_of(&[1, 2]));
         }
-        let mut policy = Policy::default();
-        if self.rng.bool() {
-            self.nanonets(&mut scenario);
-            let is_turn = self.chance(6);
-            if is_turn {
-                scenario.switches.message_to_completed = LateMessage::Reopen;
-            }
-            if self.chance(4) {
-                // A lost start is what leads to a search.
-                faults = faults.with(FaultEvent::DropReply, 2);
-            }
-            let name = self.pick(&AGENTS);
-            self.is_crowded = self.more.is_some() && name == "hasty";
-            if self.is_crowded {
-                // The next question is there before the answer to the one before was sent.
-                faults = faults.with(FaultEvent::SecondClient, 3);
-                scenario.switches.reply_delay_ms = 0;
-            }
-            let mut server = sim::Server::new(7, &scenario, START - BEFORE);
-            let agent = server.agent(name).expect("an agent");
-            let task = is_turn.then(|| self.earlier_task(&mut server));
-            let job = |agent: &str, query: &str| nanonets::Job::agent(agent).query(query);
-            let mut simulation = match task {
-                Some(task) => Simulation::turn(Nanonets, server, task, "And then?"),
-                None => {
-                    let others = self.others(&server, &agent);
-                    let ours = job(&agent, QUERY);
-                    let simulation = Simulation::new(Nanonets, server, ours);
-                    others
-                        .into_iter()
-                        .fold(simulation, |all, (at, agent, query)| {
-                            all.another(at, job(&agent, query))
-                        })
-                }
-            };
-            if self.rng.u8(..6) == 0 {
-                let after = Duration::from_millis(self.rng.u64(..20_000));
-                simulation = simulation.cancel_after(after);
-            }
-            if self.chance(5) {
-                for nth in 0..=self.more_below(2) {
-                    let after = Duration::from_millis(self.more_below(30_000));
-                    simulation = simulation.message_after(after, format!("message {nth}."));
-                }
-            }
-            let ways = [
-                OnDetach::Detach,
-                OnDetach::Cancel {
-                    within: Duration::from_secs(20),
-                },
-                OnDetach::CancelAndConfirm {
-                    within: Duration::from_secs(60),
-                },
-            ];
-            policy.on_interrupt = self.one_of(&ways);
-            policy.on_deadline = self.one_of(&ways);
-            if self.chance(6) {
-                let after = Duration::from_millis(self.more_below(30_000));
-                simulation = simulation.interrupt_after(after);
-                faults = faults.with(FaultEvent::DropAfterSend, 3);
-            }
-            self.finish(simulation, policy, faults, with_log)
-        } else {
-            self.harness(&mut scenario);
-            if self.chance(8) {
-                // Keys that are forgotten, and a machine that sleeps over the reply.
-                scenario.agent_harness.key_lifetime_ms = Some(24 * 3_600_000);
-                faults = faults
-                    .with(FaultEvent::DropReply, 2)
-                    .with(FaultEvent::ClockJump, 3)
-                    .with(FaultEvent::Kill, 12);
-            }
-            let server = harness::Server::new(7, &scenario, START - BEFORE);
-            let name = self.pick(&RUNS);
-            let mut job = agent_harness::Job::goal(QUERY).with_input("scenario", name);
-            if name == "long-stream" {
-                job = job.with_input("events", 60).with_input("interval_ms", 100);
-            }
-            let mut simulation = Simulation::new(AgentHarness, server, job.clone());
-            if self.chance(2) {
-                simulation = simulation.another(START - 1_000, job);
-            }
-            if self.chance(12) {
-                let after = Duration::from_millis(self.more_below(30_000));
-                simulation = simulation.interrupt_after(after);
-            }
-            self.finish(simulation, policy, faults, with_log)
+        faults
+    }
+
+    fn run_nanonets(
+        mut self,
+        mut scenario: Scenario,
+        mut faults: FaultPlan,
+        with_log: bool,
+    ) -> Result<RunRecord, Box<Violation>> {
+        let mut settings: sim::Settings = scenario.of();
+        self.switch_nanonets(&mut settings.switches);
+        let is_turn = self.chance(6);
+        if is_turn {
+            settings.switches.message_to_completed = LateMessage::Reopen;
         }
+        if self.chance(4) {
+            // A lost start is what leads to a search.
+            faults = faults.with(FaultEvent::DropReply, 2);
+        }
+        let name = self.pick(&AGENTS);
+        self.is_crowded = self.more.is_some() && name == "hasty";
+        if self.is_crowded {
+            // The next question is there before the answer to the one before was sent.
+            faults = faults.with(FaultEvent::SecondClient, 3);
+            settings.switches.reply_delay_ms = 0;
+        }
+        scenario.set(settings);
+        let mut server = sim::Server::new(7, &scenario, START - BEFORE);
+        let simulation = if is_turn {
+            let task = self.earlier_task(&mut server);
+            Simulation::turn(Nanonets, server, task, "And then?")
+        } else {
+            self.starts(server, name)
+        };
+        let (simulation, policy, faults) = self.stops(simulation, faults);
+        self.finish(simulation, policy, faults, with_log)
+    }
+
+    /// Returns what runs this agent, among what others start in the same account.
+    fn starts(&mut self, server: sim::Server, name: &str) -> Simulation<Nanonets, sim::Server> {
+        let agent = server.agent(name).expect("an agent");
+        let job = |agent: &str, query: &str| nanonets::Job::agent(agent).query(query);
+        let others = self.others(&server, &agent);
+        let simulation = Simulation::new(Nanonets, server, job(&agent, QUERY));
+        others
+            .into_iter()
+            .fold(simulation, |all, (at, agent, query)| {
+                all.another(at, job(&agent, query))
+            })
+    }
+
+    /// Adds what our own side does to its task besides answering: it cancels, sends messages, and stops following.
+    fn stops(
+        &mut self,
+        mut simulation: Simulation<Nanonets, sim::Server>,
+        mut faults: FaultPlan,
+    ) -> (Simulation<Nanonets, sim::Server>, Policy, FaultPlan) {
+        if self.rng.u8(..6) == 0 {
+            let after = Duration::from_millis(self.rng.u64(..20_000));
+            simulation = simulation.cancel_after(after);
+        }
+        if self.chance(5) {
+            for nth in 0..=self.more_below(2) {
+                let after = Duration::from_millis(self.more_below(30_000));
+                simulation = simulation.message_after(after, format!("message {nth}."));
+            }
+        }
+        let ways = [
+            OnDetach::Detach,
+            OnDetach::Cancel {
+                within: Duration::from_secs(20),
+            },
+            OnDetach::CancelAndConfirm {
+                within: Duration::from_secs(60),
+            },
+        ];
+        let mut policy = Policy::default();
+        policy.on_interrupt = self.one_of(&ways);
+        policy.on_deadline = self.one_of(&ways);
+        if self.chance(6) {
+            let after = Duration::from_millis(self.more_below(30_000));
+            simulation = simulation.interrupt_after(after);
+            faults = faults.with(FaultEvent::DropAfterSend, 3);
+        }
+        (simulation, policy, faults)
+    }
+
+    fn run_harness(
+        mut self,
+        mut scenario: Scenario,
+        mut faults: FaultPlan,
+        with_log: bool,
+    ) -> Result<RunRecord, Box<Violation>> {
+        let mut settings: harness::Settings = scenario.of();
+        self.switch_harness(&mut settings.switches);
+        if self.chance(8) {
+            // Keys that are forgotten, and a machine that sleeps over the reply.
+            settings.switches.key_lifetime_ms = Some(24 * 3_600_000);
+            faults = faults
+                .with(FaultEvent::DropReply, 2)
+                .with(FaultEvent::ClockJump, 3)
+                .with(FaultEvent::Kill, 12);
+        }
+        scenario.set(settings);
+        let server = harness::Server::new(7, &scenario, START - BEFORE);
+        let name = self.pick(&RUNS);
+        let mut job = agent_harness::Job::goal(QUERY).with_input("scenario", name);
+        if name == "long-stream" {
+            job = job.with_input("events", 60).with_input("interval_ms", 100);
+        }
+        let mut simulation = Simulation::new(AgentHarness, server, job.clone());
+        if self.chance(2) {
+            simulation = simulation.another(START - 1_000, job);
+        }
+        if self.chance(12) {
+            let after = Duration::from_millis(self.more_below(30_000));
+            simulation = simulation.interrupt_after(after);
+        }
+        self.finish(simulation, Policy::default(), faults, with_log)
     }
 
     // --- what plain cases do not have --------------------------------------------------------------------------
@@ -293,8 +333,7 @@ impl Case {
         of[self.rng.usize(..of.len())]
     }
 
-    fn nanonets(&mut self, scenario: &mut Scenario) {
-        let switches = &mut scenario.switches;
+    fn switch_nanonets(&mut self, switches: &mut sim::Switches) {
         switches.reply_delay_ms = self.pick(&[0, 1_000, 5_000]);
         switches.pending_ms = self.pick(&[0, 0, 3_000]);
         switches.new_task_hidden_ms = self.pick(&[0, 0, 4_000]);
@@ -306,8 +345,7 @@ impl Case {
         switches.message_to_completed = LateMessage::Conflict;
     }
 
-    fn harness(&mut self, scenario: &mut Scenario) {
-        let switches = &mut scenario.agent_harness;
+    fn switch_harness(&mut self, switches: &mut harness::Switches) {
         switches.replay = self.pick(&[
             harness::Replay::FromStart,
             harness::Replay::LastEventId,
