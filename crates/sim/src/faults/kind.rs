@@ -289,6 +289,7 @@ pub(crate) enum Target {
 
 impl Target {
     /// Returns whether the platform sees the request that is struck.
+    #[cfg(feature = "http")]
     pub(crate) fn is_applied(self) -> bool {
         match self {
             Self::Connection | Self::Substitute => false,

@@ -55,7 +55,6 @@ pub(crate) struct Params {
 impl Params {
     /// Reads the query of a list; the 400 when it is wrong.
     pub(crate) fn read(head: &Head, kind: Kind, switches: &Switches) -> Result<Self, Reply> {
-        let bad = |text: String| Reply::error(400, text);
         let mut params = Self {
             limit: DEFAULT_LIMIT,
             asks_for_a_page: false,
@@ -74,61 +73,43 @@ impl Params {
             end: switches.list_end,
         };
         for (key, value) in head.pairs() {
-            match (key.as_str(), kind) {
-                // An empty text says no more than a parameter that is left out.
-                ("cursor", _) | ("status" | "q", Kind::Agents | Kind::Tasks)
-                    if value.is_empty() => {}
-                ("limit", _) => {
-                    let wrong = || bad("limit must be an integer from 1 to 100".to_owned());
-                    let limit: i64 = value.parse().map_err(|_| wrong())?;
-                    if !(1..=100).contains(&limit) && !switches.clamp_limit {
-                        return Err(wrong());
-                    }
-                    params.limit = usize::try_from(limit.clamp(1, 100)).map_err(|_| wrong())?;
-                    params.asks_for_a_page = true;
-                }
-                ("cursor", _) => {
-                    params.below = Some(
-                        read_cursor(&value, &params.filters)
-                            .ok_or_else(|| bad("Invalid cursor".to_owned()))?,
-                    );
-                    params.asks_for_a_page = true;
-                }
-                ("status", Kind::Agents | Kind::Tasks) => {
-                    let known: &[&str] = if kind == Kind::Tasks {
-                        &TASK_STATUSES
-                    } else {
-                        &AGENT_STATUSES
-                    };
-                    let statuses: Vec<String> = value.split(',').map(str::to_owned).collect();
-                    if let Some(odd) = statuses
-                        .iter()
-                        .find(|status| !known.contains(&status.as_str()))
-                    {
-                        return Err(bad(format!("Unknown status {odd:?}")));
-                    }
-                    params.statuses = Some(statuses);
-                }
-                ("q", Kind::Agents | Kind::Tasks) => params.q = Some(value.to_lowercase()),
-                ("agent_id", Kind::Tasks) => {
-                    if !is_uuid(&value) {
-                        return Err(bad("Invalid agent_id format".to_owned()));
-                    }
-                    params.agent_id = Some(value.to_ascii_lowercase());
-                }
-                ("created_after" | "created_before", Kind::Tasks) => {
-                    let at = parse_rfc3339(&value)
-                        .ok_or_else(|| bad(format!("Invalid {key} format")))?;
-                    if key == "created_after" {
-                        params.created_after = Some(at);
-                    } else {
-                        params.created_before = Some(at);
-                    }
-                }
-                _ => return Err(bad(format!("Unknown query parameter {key:?}"))),
-            }
+            params
+                .take(&key, &value, kind, switches.clamp_limit)
+                .map_err(|why| Reply::error(400, why))?;
         }
         Ok(params)
+    }
+
+    /// Takes one parameter of the query; what is wrong with it.
+    fn take(&mut self, key: &str, value: &str, kind: Kind, clamps: bool) -> Result<(), String> {
+        match (key, kind) {
+            // An empty text says no more than a parameter that is left out.
+            ("cursor", _) | ("status" | "q", Kind::Agents | Kind::Tasks) if value.is_empty() => {}
+            ("limit", _) => {
+                self.limit =
+                    read_limit(value, clamps).ok_or("limit must be an integer from 1 to 100")?;
+                self.asks_for_a_page = true;
+            }
+            ("cursor", _) => {
+                self.below = Some(read_cursor(value, &self.filters).ok_or("Invalid cursor")?);
+                self.asks_for_a_page = true;
+            }
+            ("status", Kind::Agents) => {
+                self.statuses = Some(read_statuses(value, &AGENT_STATUSES)?);
+            }
+            ("status", Kind::Tasks) => {
+                self.statuses = Some(read_statuses(value, &TASK_STATUSES)?);
+            }
+            ("q", Kind::Agents | Kind::Tasks) => self.q = Some(value.to_lowercase()),
+            ("agent_id", Kind::Tasks) if is_uuid(value) => {
+                self.agent_id = Some(value.to_ascii_lowercase());
+            }
+            ("agent_id", Kind::Tasks) => return Err("Invalid agent_id format".to_owned()),
+            ("created_after", Kind::Tasks) => self.created_after = Some(read_time(key, value)?),
+            ("created_before", Kind::Tasks) => self.created_before = Some(read_time(key, value)?),
+            _ => return Err(format!("Unknown query parameter {key:?}")),
+        }
+        Ok(())
     }
 
     /// Returns whether an entry passes the filters; `default` judges the status when none was asked for.
@@ -178,6 +159,28 @@ impl Params {
         };
         Reply::json(200, &body)
     }
+}
+
+/// Returns a limit of 1 to 100, to which one outside may be moved.
+fn read_limit(value: &str, clamps: bool) -> Option<usize> {
+    let limit: i64 = value.parse().ok()?;
+    let moved = limit.clamp(1, 100);
+    usize::try_from(moved)
+        .ok()
+        .filter(|_| clamps || moved == limit)
+}
+
+/// Returns the statuses of a list of them, all of which are known.
+fn read_statuses(value: &str, known: &[&str]) -> Result<Vec<String>, String> {
+    let statuses: Vec<String> = value.split(',').map(str::to_owned).collect();
+    match statuses.iter().find(|one| !known.contains(&one.as_str())) {
+        Some(odd) => Err(format!("Unknown status {odd:?}")),
+        None => Ok(statuses),
+    }
+}
+
+fn read_time(key: &str, value: &str) -> Result<i64, String> {
+    parse_rfc3339(value).ok_or_else(|| format!("Invalid {key} format"))
 }
 
 /// Returns the page as one that others follow, of which the next is the first, as

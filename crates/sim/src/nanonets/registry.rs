@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::Settings;
-use super::agents::{Agent, built_in};
+use super::agents::{Agent, BUILT_IN, BuiltIn, NEW_ECHO};
 use super::switches::Switches;
 use crate::ids;
 
@@ -33,14 +33,16 @@ pub(crate) struct Record {
 /// Returns all agents, oldest first.
 pub(crate) fn records(seed: u64, settings: &Settings, now: u64) -> Vec<Record> {
     let scripted = |name: &str| settings.agents.iter().any(|agent| agent.name == name);
-    let mut records: Vec<Record> = built_in()
-        .into_iter()
+    let built_in = |agent: &BuiltIn, name: &str, version: u32| {
+        Record::new(seed, name, version, agent.about, Arc::new(agent.clone()))
+    };
+    let mut records: Vec<Record> = BUILT_IN
+        .iter()
         .filter(|agent| !scripted(agent.name))
         .map(|agent| Record {
-            version: agent.version,
             status: agent.status,
             is_active: agent.is_active,
-            ..Record::new(seed, agent.name, agent.version, agent.about, agent.agent)
+            ..built_in(agent, agent.name, agent.version)
         })
         .collect();
     for agent in &settings.agents {
@@ -53,17 +55,7 @@ pub(crate) fn records(seed: u64, settings: &Settings, now: u64) -> Vec<Record> {
     }
     // The fillers are the newest, so that finding any other agent takes paging.
     for number in 1..=settings.switches.filler_agents {
-        let echo = built_in()
-            .into_iter()
-            .rfind(|agent| agent.name == "echo")
-            .expect("echo is built in");
-        records.push(Record::new(
-            seed,
-            &format!("filler-{number:03}"),
-            1,
-            echo.about,
-            echo.agent,
-        ));
+        records.push(built_in(&NEW_ECHO, &format!("filler-{number:03}"), 1));
     }
     const HOUR: u64 = 3_600_000;
     let count = records.len() as u64;

@@ -10,7 +10,6 @@ mod script;
 mod slow;
 
 use std::fmt::Debug;
-use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -88,98 +87,93 @@ pub(crate) trait Agent: Debug + Send + Sync {
     fn turn(&self, talk: &Talk) -> Vec<Step>;
 }
 
-impl<F: Fn(&Talk) -> Vec<Step> + Send + Sync> Agent for Named<F> {
-    fn turn(&self, talk: &Talk) -> Vec<Step> {
-        (self.turn)(talk)
-    }
-}
-
-/// A function as an agent.
-struct Named<F> {
-    name: &'static str,
-    turn: F,
-}
-
-impl<F> Debug for Named<F> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name)
-    }
-}
-
 /// One entry of the built-in registry.
+#[derive(Clone)]
 pub(crate) struct BuiltIn {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     pub(crate) version: u32,
     pub(crate) status: &'static str,
     pub(crate) is_active: bool,
-    pub(crate) agent: Arc<dyn Agent>,
+    turn: fn(&Talk) -> Vec<Step>,
 }
 
-/// Returns the agents that every simulator has, oldest first.
-pub(crate) fn built_in() -> Vec<BuiltIn> {
-    fn entry(name: &'static str, about: &'static str, turn: fn(&Talk) -> Vec<Step>) -> BuiltIn {
-        let agent = Arc::new(Named { name, turn });
-        BuiltIn {
+impl BuiltIn {
+    const fn new(name: &'static str, about: &'static str, turn: fn(&Talk) -> Vec<Step>) -> Self {
+        Self {
             name,
             about,
             version: 1,
             status: "published",
             is_active: true,
-            agent,
+            turn,
         }
     }
-    let old_echo = entry("echo", "Returns the query.", echo::old_turn);
-    let new_echo = entry(
+}
+
+impl Debug for BuiltIn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Agent for BuiltIn {
+    fn turn(&self, talk: &Talk) -> Vec<Step> {
+        (self.turn)(talk)
+    }
+}
+
+/// The agents that every simulator has, oldest first.
+pub(crate) static BUILT_IN: [BuiltIn; 11] = [
+    BuiltIn {
+        status: "archived",
+        ..BuiltIn::new("archived", "An agent that was put away.", echo::old_turn)
+    },
+    ECHO,
+    BuiltIn::new(
+        "invoice",
+        "Reads the line items of CSV, JSON and text invoices.",
+        invoice::turn,
+    ),
+    BuiltIn::new(
+        "asker",
+        "Asks one question and uses the answer.",
+        asker::turn,
+    ),
+    BuiltIn::new(
+        "chat",
+        "Pauses after each turn; the message bye ends it.",
+        chat::turn,
+    ),
+    BuiltIn::new(
+        "reviewer",
+        "Waits for an approval in the dashboard.",
+        reviewer::turn,
+    ),
+    BuiltIn::new("slow", "Takes ten minutes.", slow::turn),
+    BuiltIn::new("failing", "Fails.", failing::turn),
+    BuiltIn {
+        is_active: false,
+        ..BuiltIn::new("inactive", "An agent that is switched off.", echo::old_turn)
+    },
+    BuiltIn {
+        status: "draft",
+        ..BuiltIn::new("draft", "A draft that is not runnable yet.", echo::old_turn)
+    },
+    NEW_ECHO,
+];
+
+const ECHO: BuiltIn = BuiltIn::new("echo", "Returns the query.", echo::old_turn);
+
+/// The newest version of `echo`.
+pub(crate) const NEW_ECHO: BuiltIn = BuiltIn {
+    version: 2,
+    ..BuiltIn::new(
         "echo",
         "Returns the query and the files' digests.",
         echo::turn,
-    );
-    let draft = entry("draft", "A draft that is not runnable yet.", echo::old_turn);
-    let archived = entry("archived", "An agent that was put away.", echo::old_turn);
-    let inactive = entry("inactive", "An agent that is switched off.", echo::old_turn);
-    vec![
-        BuiltIn {
-            status: "archived",
-            ..archived
-        },
-        old_echo,
-        entry(
-            "invoice",
-            "Reads the line items of CSV, JSON and text invoices.",
-            invoice::turn,
-        ),
-        entry(
-            "asker",
-            "Asks one question and uses the answer.",
-            asker::turn,
-        ),
-        entry(
-            "chat",
-            "Pauses after each turn; the message bye ends it.",
-            chat::turn,
-        ),
-        entry(
-            "reviewer",
-            "Waits for an approval in the dashboard.",
-            reviewer::turn,
-        ),
-        entry("slow", "Takes ten minutes.", slow::turn),
-        entry("failing", "Fails.", failing::turn),
-        BuiltIn {
-            is_active: false,
-            ..inactive
-        },
-        BuiltIn {
-            status: "draft",
-            ..draft
-        },
-        BuiltIn {
-            version: 2,
-            ..new_echo
-        },
-    ]
-}
+    )
+};
 
 /// Describes a file: all that is known except its bytes.
 fn describe(file: &Upload) -> Value {
@@ -200,7 +194,7 @@ mod tests {
             sha256: "0".repeat(64),
             head: b"2 x Widget @ 3.5".to_vec(),
         };
-        for agent in built_in() {
+        for agent in &BUILT_IN {
             let mut talk = Talk {
                 query: Some("hello".into()),
                 files: vec![upload.clone()],
@@ -208,7 +202,7 @@ mod tests {
             };
             for turn in 0..3 {
                 talk.turn = turn;
-                let steps = agent.agent.turn(&talk);
+                let steps = agent.turn(&talk);
                 let ends = |step: &Step| {
                     matches!(
                         step,
