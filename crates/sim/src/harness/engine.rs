@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::Server;
 use super::log::delta;
 use super::run::{OpenWait, Phase};
-use super::scripts::{ScriptedWait, Step};
+use super::scripted::{ScriptedWait, Step};
 use super::stats::WaitStats;
 use super::switches::LimitStatus;
 
@@ -74,7 +74,7 @@ impl Server {
                 Step::Done(outcome) => {
                     self.emit(number, "step.done", json!({ "outcome": outcome }))
                 }
-                Step::Emit(kind, value) => {
+                Step::Emit { kind, value } => {
                     run.log.push(self.now, kind, value);
                 }
                 Step::Tool(call) if self.switches.tool_events => {

@@ -212,7 +212,7 @@ impl SimPlatform for Server {
         self.advance(now);
         let waits_for_data = self.numbers.get(task).is_some_and(|number| {
             let wait = self.runs[*number].wait.as_ref();
-            wait.is_some_and(|wait| wait.kind != super::scripts::APPROVAL)
+            wait.is_some_and(|wait| wait.kind != super::scripted::APPROVAL)
         });
         let action = match meddling {
             Interference::AnswerByClient => {

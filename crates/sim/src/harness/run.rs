@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::{Map, Value};
 
 use super::log::Log;
-use super::scripts::Step;
+use super::scripted::Step;
 use crate::message::Reply;
 
 /// The state of a run.

@@ -1,59 +1,103 @@
-//! Runs that a scenario file spells out step by step.
+//! What runs do, step by step, as a scenario file spells it out.
 
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::scripts::{APPROVAL, MAX_DELTA_BYTES, ScriptedWait, Step};
 use crate::time::Span;
+
+/// The kind of a wait that only approves or rejects.
+pub(crate) const APPROVAL: &str = "approval";
+/// The kind of a wait for data; no page names it.
+pub(crate) const DATA: &str = "data";
+
+/// No event has more bytes of text than this: it is made in memory.
+pub(crate) const MAX_DELTA_BYTES: u64 = 64 << 20;
 
 /// A run of a scenario file. It takes the place of a built-in one of the same name.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(try_from = "RawRun")]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ScriptedRun {
     pub(crate) name: String,
+    #[serde(deserialize_with = "steps")]
     pub(crate) steps: Vec<Step>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRun {
-    name: String,
-    steps: Vec<RawStep>,
+fn steps<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Step>, D::Error> {
+    let steps = Vec::<Step>::deserialize(deserializer)?;
+    match steps.iter().position(Step::is_end) {
+        Some(at) if at + 1 < steps.len() => {
+            let step = at + 1;
+            let why = format!("step {step} ends the run, nothing can follow");
+            Err(D::Error::custom(why))
+        }
+        _ => Ok(steps),
+    }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct RawStep {
-    run: Option<Span>,
-    progress: Option<Map<String, Value>>,
-    delta: Option<String>,
-    deltas: Option<RawDeltas>,
-    step_done: Option<String>,
-    emit: Option<RawEvent>,
-    tool: Option<Value>,
-    wait: Option<RawWait>,
-    stall: Option<bool>,
-    limit: Option<String>,
-    fail: Option<String>,
-    succeed: Option<bool>,
+/// One thing that a run does. A scenario file writes it as a table of one field, named after it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Step {
+    /// Takes time.
+    #[serde(rename = "run")]
+    Work(#[serde(deserialize_with = "span")] u64),
+    /// Emits `step.progress` with this payload.
+    Progress(Value),
+    /// Emits a fragment of text.
+    Delta(String),
+    /// Emits that many fragments of made-up text.
+    Deltas {
+        count: u64,
+        #[serde(rename = "every", deserialize_with = "span")]
+        every_ms: u64,
+        #[serde(deserialize_with = "bytes_of_text")]
+        bytes: usize,
+    },
+    /// Emits `step.done` with this outcome.
+    #[serde(rename = "step_done")]
+    Done(String),
+    /// Emits an event of any type; the run's state does not care.
+    Emit {
+        #[serde(rename = "type")]
+        kind: String,
+        value: Value,
+    },
+    /// Emits the event of a tool call, if there are such events.
+    Tool(Value),
+    /// Waits for a human.
+    Wait(ScriptedWait),
+    /// Loses its worker.
+    #[serde(deserialize_with = "only_true")]
+    Stall,
+    /// Ends over a limit, for this reason.
+    Limit(String),
+    /// Ends badly, for this reason.
+    Fail(String),
+    /// Ends well.
+    #[serde(deserialize_with = "only_true")]
+    Succeed,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawDeltas {
-    count: u64,
-    bytes: usize,
-    every: Span,
+/// A wait for a human.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(from = "RawWait")]
+pub(crate) struct ScriptedWait {
+    pub(crate) kind: String,
+    pub(crate) reason: String,
+    /// Further fields of the event's payload.
+    pub(crate) more: Map<String, Value>,
+    /// In place of the platform's.
+    pub(crate) timeout_ms: Option<u64>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawEvent {
-    #[serde(rename = "type")]
-    kind: String,
-    value: Value,
+impl Step {
+    pub(crate) fn is_end(&self) -> bool {
+        matches!(self, Self::Limit(_) | Self::Fail(_) | Self::Succeed)
+    }
 }
 
+/// A wait as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawWait {
@@ -62,73 +106,6 @@ struct RawWait {
     #[serde(default)]
     payload: Map<String, Value>,
     timeout: Option<Span>,
-}
-
-impl TryFrom<RawRun> for ScriptedRun {
-    type Error = String;
-
-    fn try_from(raw: RawRun) -> Result<Self, String> {
-        let mut steps = Vec::new();
-        for (at, step) in raw.steps.into_iter().enumerate() {
-            let wrong = |why| format!("run {:?}, step {}: {why}", raw.name, at + 1);
-            steps.push(Step::try_from(step).map_err(wrong)?);
-        }
-        if let Some(at) = steps.iter().position(Step::is_end)
-            && at + 1 < steps.len()
-        {
-            let (run, step) = (&raw.name, at + 1);
-            return Err(format!(
-                "run {run:?}: step {step} ends the run, nothing can follow"
-            ));
-        }
-        Ok(Self {
-            name: raw.name,
-            steps,
-        })
-    }
-}
-
-impl TryFrom<RawStep> for Step {
-    type Error = String;
-
-    fn try_from(raw: RawStep) -> Result<Self, String> {
-        let flag = |name: &str, flag: Option<bool>, step: Self| match flag {
-            Some(false) => Err(format!("{name:?} can only be true")),
-            Some(true) => Ok(Some(step)),
-            None => Ok(None),
-        };
-        if let Some(deltas) = &raw.deltas
-            && deltas.bytes as u64 > MAX_DELTA_BYTES
-        {
-            return Err(format!("\"bytes\" is more than {MAX_DELTA_BYTES}"));
-        }
-        let steps = [
-            raw.run.map(|span| Self::Work(span.0)),
-            raw.progress.map(|value| Self::Progress(value.into())),
-            raw.delta.map(Self::Delta),
-            raw.deltas.map(|deltas| Self::Deltas {
-                count: deltas.count,
-                every_ms: deltas.every.0,
-                bytes: deltas.bytes,
-            }),
-            raw.step_done.map(Self::Done),
-            raw.emit.map(|event| Self::Emit(event.kind, event.value)),
-            raw.tool.map(Self::Tool),
-            raw.wait.map(|wait| Self::Wait(wait.into())),
-            flag("stall", raw.stall, Self::Stall)?,
-            raw.limit.map(Self::Limit),
-            raw.fail.map(Self::Fail),
-            flag("succeed", raw.succeed, Self::Succeed)?,
-        ];
-        let mut given = steps.into_iter().flatten();
-        match (given.next(), given.next()) {
-            (Some(step), None) => Ok(step),
-            (Some(_), Some(_)) => Err("says two things; make it two steps".to_owned()),
-            (None, _) => Err("is empty (one of run, progress, delta, deltas, step_done, emit, tool, wait, stall, \
-                              limit, fail, succeed)"
-                .to_owned()),
-        }
-    }
 }
 
 impl From<RawWait> for ScriptedWait {
@@ -145,4 +122,28 @@ impl From<RawWait> for ScriptedWait {
             timeout_ms: raw.timeout.map(|span| span.0),
         }
     }
+}
+
+/// Reads a length of time, in milliseconds.
+fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    Span::deserialize(deserializer).map(|span| span.0)
+}
+
+/// Reads what can only be said, and not denied.
+fn only_true<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+    if bool::deserialize(deserializer)? {
+        Ok(())
+    } else {
+        Err(D::Error::custom("it can only be true"))
+    }
+}
+
+/// Reads how long a text is that is made in memory.
+fn bytes_of_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let bytes = u64::deserialize(deserializer)?;
+    if bytes > MAX_DELTA_BYTES {
+        let why = format!("\"bytes\" is more than {MAX_DELTA_BYTES}");
+        return Err(D::Error::custom(why));
+    }
+    usize::try_from(bytes).map_err(D::Error::custom)
 }

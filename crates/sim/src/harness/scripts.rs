@@ -1,61 +1,8 @@
-//! What runs do: steps, and the runs that are built in.
+//! The runs that are built in.
 
 use serde_json::{Map, Value, json};
 
-/// One thing that a run does.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Step {
-    /// Takes time.
-    Work(u64),
-    /// Emits `step.progress` with this payload.
-    Progress(Value),
-    /// Emits a fragment of text.
-    Delta(String),
-    /// Emits that many fragments of made-up text.
-    Deltas {
-        count: u64,
-        every_ms: u64,
-        bytes: usize,
-    },
-    /// Emits `step.done` with this outcome.
-    Done(String),
-    /// Emits an event of any type; the run's state does not care.
-    Emit(String, Value),
-    /// Emits the event of a tool call, if there are such events.
-    Tool(Value),
-    /// Waits for a human.
-    Wait(ScriptedWait),
-    /// Loses its worker.
-    Stall,
-    /// Ends over a limit, for this reason.
-    Limit(String),
-    /// Ends badly, for this reason.
-    Fail(String),
-    /// Ends well.
-    Succeed,
-}
-
-/// A wait for a human.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct ScriptedWait {
-    pub(crate) kind: String,
-    pub(crate) reason: String,
-    /// Further fields of the event's payload.
-    pub(crate) more: Map<String, Value>,
-    /// In place of the platform's.
-    pub(crate) timeout_ms: Option<u64>,
-}
-
-impl Step {
-    pub(crate) fn is_end(&self) -> bool {
-        matches!(self, Self::Limit(_) | Self::Fail(_) | Self::Succeed)
-    }
-}
-
-/// The kind of a wait that only approves or rejects.
-pub(crate) const APPROVAL: &str = "approval";
-/// The kind of a wait for data; no page names it.
-pub(crate) const DATA: &str = "data";
+use super::scripted::{APPROVAL, DATA, MAX_DELTA_BYTES, ScriptedWait, Step};
 
 /// The names of the built-in runs; the first is what a run is that names none.
 pub(crate) const BUILT_IN: [&str; 7] = [
@@ -67,9 +14,6 @@ pub(crate) const BUILT_IN: [&str; 7] = [
     "two-waits",
     "big-event",
 ];
-
-/// No event has more bytes of text than this: it is made in memory.
-pub(crate) const MAX_DELTA_BYTES: u64 = 64 << 20;
 
 /// Returns the steps of a built-in run; `None` when there is none of this name.
 pub(crate) fn built_in(name: &str, input: &Value) -> Option<Result<Vec<Step>, String>> {

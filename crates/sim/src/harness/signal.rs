@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::create::{idempotency_key, read_object};
 use super::refusal::Refusal;
 use super::run::Phase;
-use super::scripts::{APPROVAL, DATA};
+use super::scripted::{APPROVAL, DATA};
 use super::switches::KeyPlace;
 use super::{DashboardAction, Server};
 use crate::message::{Head, Reply, SimBody};

@@ -139,9 +139,9 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         };
         check("{ran = \"5s\"}", "ran");
-        check("{}", "run \"r\", step 1: is empty");
-        check("{stall = false}", "\"stall\" can only be true");
-        check("{run = \"1s\", delta = \"x\"}", "step 1: says two things");
+        check("{}", "wanted exactly 1 element");
+        check("{stall = false}", "it can only be true");
+        check("{run = \"1s\", delta = \"x\"}", "wanted exactly 1 element");
         check("{wait = {reason = \"X\"}}", "kind");
         check(
             "{deltas = {count = 1, bytes = 99999999, every = \"0ms\"}}",
