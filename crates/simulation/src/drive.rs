@@ -12,7 +12,7 @@ use super::fault::FaultEvent;
 use super::invariant::Invariant;
 use super::observation::{Asked, Birth, Durable, End, Observation};
 use super::recovery::After;
-use super::report::{Report, Violation};
+use super::report::{Done, Report, Violation};
 use super::world::{World, millis};
 use super::{Beginning, START, Shape};
 use taskward_sim::platform::SimPlatform;
@@ -23,8 +23,6 @@ const CIRCLE: u64 = 20_000;
 const WEIGHED: u64 = 64;
 /// How long a driver waits before it stores again what the disk refused.
 const SAVE_AGAIN: u64 = 1_000;
-
-pub(super) type Done<T = ()> = Result<T, Box<Violation>>;
 
 /// How the life of a process ends.
 pub(super) enum Life {
@@ -65,6 +63,14 @@ fn name_of(step: &Step) -> &'static str {
 fn until_of(step: &Step) -> Option<u64> {
     match step {
         Step::Receive { until, .. } | Step::Wait { until, .. } => Some(until.as_millis()),
+        _ => None,
+    }
+}
+
+/// Returns how long a task may take to be stopped, if it is to be.
+pub(super) fn time_to_stop(way: &OnDetach) -> Option<Duration> {
+    match way {
+        OnDetach::Cancel { within } | OnDetach::CancelAndConfirm { within } => Some(*within),
         _ => None,
     }
 }
@@ -114,11 +120,11 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
             handed_over: parted,
             elapsed: Duration::from_millis(self.now - START),
             machine: self.setup.machine,
-            told: self.told,
-            parked: self.parked,
-            reads: self.reads,
-            steps: self.steps,
-            processes: self.processes,
+            told: self.told.events,
+            parked: self.counts.parked,
+            reads: self.counts.reads,
+            steps: self.counts.steps,
+            processes: self.counts.processes,
             struck: self.struck,
             checked: self.model.checked().clone(),
             trace: self.trace.digest(),
@@ -169,16 +175,13 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
 
     /// Returns how long a task may take to be stopped at its deadline.
     fn to_stop(&self) -> Duration {
-        match self.setup.policy.on_deadline {
-            OnDetach::Cancel { within } | OnDetach::CancelAndConfirm { within } => within,
-            _ => Duration::ZERO,
-        }
+        time_to_stop(&self.setup.policy.on_deadline).unwrap_or_default()
     }
 
     pub(super) fn born(&mut self, task: &Task<P>, from: Option<Durable>) -> Done {
-        self.processes += 1;
+        self.counts.processes += 1;
         let id = task.id().map(ToString::to_string);
-        let number = self.processes;
+        let number = self.counts.processes;
         self.tell(format_args!("process {number} of {id:?}"));
         self.doubts = from.is_some();
         let to_stop = self.to_stop();
@@ -273,7 +276,7 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
         self.pass(until);
         let provider = self.setup.provider.clone();
         *task = Task::unpark(provider, &parked, self.clock()).expect("what was parked goes on");
-        self.parked += 1;
+        self.counts.parked += 1;
     }
 
     /// The machine sleeps.
@@ -293,27 +296,28 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
     }
 
     fn await_report(&mut self, task: &mut Task<P>, id: ExchangeId, readable: bool) -> Done {
-        let Some(flight) = self.flight.as_mut().filter(|flight| flight.id == id) else {
+        let Some(flight) = self.wire.flight.as_mut().filter(|flight| flight.id == id) else {
             task.handle_failure(id, ExchangeFailure::abandoned(), self.clock());
             return Ok(());
         };
         let due = flight.due;
         if readable
             && self
+                .wire
                 .opening
                 .as_ref()
                 .is_some_and(|opening| opening.due <= due)
         {
             return self.await_head(task, due);
         }
-        let Some(flight) = self.flight.as_mut() else {
+        let Some(flight) = self.wire.flight.as_mut() else {
             return Ok(());
         };
-        if readable && flight.yields && self.stream.is_some() {
+        if readable && flight.yields && self.wire.stream.is_some() {
             // What the stream says later comes first.
             flight.yields = false;
             let until = self.now + 1_000;
-            while self.now < until && self.stream.is_some() {
+            while self.now < until && self.wire.stream.is_some() {
                 if self.listen(task, until)? {
                     break;
                 }
@@ -327,7 +331,7 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
                 return Ok(());
             }
         }
-        match self.flight.take() {
+        match self.wire.flight.take() {
             Some(flight) => self.report(task, flight),
             None => Ok(()),
         }
@@ -335,11 +339,15 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
 
     /// Waits for the reply to the request that opens the stream, for so long at most.
     fn await_head(&mut self, task: &mut Task<P>, until: u64) -> Done {
-        let due = self.opening.as_ref().map_or(until, |opening| opening.due);
+        let due = self
+            .wire
+            .opening
+            .as_ref()
+            .map_or(until, |opening| opening.due);
         if due > self.now {
             self.pass(until.min(due));
         }
-        match self.opening.take_if(|opening| opening.due <= self.now) {
+        match self.wire.opening.take_if(|opening| opening.due <= self.now) {
             Some(opening) => self.report(task, opening),
             None => Ok(()),
         }
@@ -363,7 +371,7 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
         let code = end.code;
         self.learn(Observation::Said(shown))?;
         self.learn(Observation::Done(end))?;
-        for (id, report) in std::mem::take(&mut self.echoes) {
+        for (id, report) in std::mem::take(&mut self.wire.echoes) {
             match report {
                 Ok(reply) => task.handle_response(id, reply, now),
                 Err(failure) => task.handle_failure(id, failure, now),
@@ -394,7 +402,7 @@ impl<P: Provider, M: SimPlatform> TestWorld<P> for World<P, M> {
     }
 
     fn before_step(&mut self, task: &mut Task<P>) -> Result<(), Life> {
-        self.steps += 1;
+        self.counts.steps += 1;
         if self.still_since == self.now {
             self.still += 1;
         } else {
@@ -419,7 +427,7 @@ impl<P: Provider, M: SimPlatform> TestWorld<P> for World<P, M> {
         if self.strikes(FaultEvent::ClockJump) {
             self.sleep()?;
         }
-        if self.steps.is_multiple_of(WEIGHED) {
+        if self.counts.steps.is_multiple_of(WEIGHED) {
             let shown = format!("{task:?}");
             self.learn(Observation::Holds(shown.len()))?;
             self.learn(Observation::Said(shown))?;
@@ -470,10 +478,10 @@ impl<P: Provider, M: SimPlatform> TestWorld<P> for World<P, M> {
     fn send(&mut self, task: &mut Task<P>, exchange: Outgoing<'_>) -> Result<(), Life> {
         // A task that is being cancelled drops an exchange that blocks the cancel.
         let why = if exchange.opens_stream {
-            (self.stream.is_some() || self.opening.is_some())
+            (self.wire.stream.is_some() || self.wire.opening.is_some())
                 .then_some("a second stream is opened while there is one")
         } else {
-            (self.flight.is_some() && task.cancel_deadline().is_none())
+            (self.wire.flight.is_some() && task.cancel_deadline().is_none())
                 .then_some("a second request leaves while one is under way")
         };
         if let Some(why) = why {
@@ -481,9 +489,9 @@ impl<P: Provider, M: SimPlatform> TestWorld<P> for World<P, M> {
         }
         let flight = self.begin_exchange(task, exchange)?.ok_or(Life::Killed)?;
         if exchange.opens_stream {
-            self.opening = Some(flight);
+            self.wire.opening = Some(flight);
         } else {
-            self.flight = Some(flight);
+            self.wire.flight = Some(flight);
         }
         Ok(())
     }
@@ -509,9 +517,9 @@ impl<P: Provider, M: SimPlatform> TestWorld<P> for World<P, M> {
                 Shape::ResumeAtWaits => self.resume_after(task, until)?,
                 Shape::ParkAtWaits => self.park_until(task, until),
             }
-        } else if self.opening.is_some() {
+        } else if self.wire.opening.is_some() {
             self.await_head(task, until)?;
-        } else if !self.listen(task, until)? && self.stream.is_some() {
+        } else if !self.listen(task, until)? && self.wire.stream.is_some() {
             self.tell(format_args!("listens"));
         }
         Ok(())
@@ -531,7 +539,7 @@ impl<P: Provider, M: SimPlatform> TestWorld<P> for World<P, M> {
         if self.strikes(FaultEvent::HandOver) {
             return Err(Life::Left);
         }
-        self.is_again = !self.told_ids.insert(id);
+        self.told.is_again = !self.told.ids.insert(id);
         Ok(())
     }
 

@@ -2,112 +2,79 @@
 
 use std::fmt;
 
-/// One thing that can go wrong, or that somebody else can do, at a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum FaultEvent {
+/// Makes the enum of all faults and their names from one table.
+macro_rules! fault_events {
+    ($( $(#[$about:meta])* $event:ident: $name:literal, )*) => {
+        /// One thing that can go wrong, or that somebody else can do, at a step.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum FaultEvent {
+            $( $(#[$about])* $event, )*
+        }
+
+        impl FaultEvent {
+            /// Every one there is.
+            pub const ALL: [Self; [$( $name, )*].len()] = [$( Self::$event, )*];
+
+            /// Returns its name.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $( Self::$event => $name, )*
+                }
+            }
+        }
+    };
+}
+
+fault_events! {
     /// A request is lost before any of it is sent.
-    DropBeforeSend,
+    DropBeforeSend: "drop before send",
     /// A request is sent and never arrives.
-    DropAfterSend,
+    DropAfterSend: "drop after send",
     /// A request is sent, its sender gives up, and it arrives anyway.
-    ArriveLate,
+    ArriveLate: "arrive late",
     /// A request is served and its reply lost.
-    DropReply,
+    DropReply: "drop reply",
     /// A reply breaks off in its head.
-    CutHead,
+    CutHead: "cut head",
     /// A reply breaks off at any byte of its body; the wire may not notice.
-    CutBody,
+    CutBody: "cut body",
     /// A report is handed over twice, the second time later.
-    Duplicate,
+    Duplicate: "duplicate",
     /// A reply, or what a stream has to say, takes long.
-    Delay,
+    Delay: "delay",
     /// What a stream says later is handed over before a reply.
-    Reorder,
+    Reorder: "reorder",
     /// A read is answered as it was before.
-    StaleRead,
+    StaleRead: "stale read",
     /// The server or something before it refuses for a while.
-    StatusStorm,
+    StatusStorm: "status storm",
     /// A stream breaks at any byte.
-    CutStream,
+    CutStream: "cut stream",
     /// A stream ends at any byte as if it were over.
-    EndStream,
+    EndStream: "end stream",
     /// The machine sleeps, or its clock is set while no process runs.
-    ClockJump,
+    ClockJump: "clock jump",
     /// The process is killed, and another resumes from what was durable.
-    Kill,
+    Kill: "kill",
     /// The process hands its task over as it is, durable or not.
-    HandOver,
+    HandOver: "hand over",
     /// Another client answers the question.
-    SecondClient,
+    SecondClient: "second client",
     /// A human answers in the dashboard, or stops the task there.
-    Dashboard,
+    Dashboard: "dashboard",
     /// The disk refuses what is to be stored.
-    FailedSave,
+    FailedSave: "failed save",
     /// A question is edited in place, or another is asked behind it.
-    Reword,
+    Reword: "reword",
     /// A reply is about another task.
-    Foreign,
+    Foreign: "foreign reply",
     /// An entry of a list cannot be read.
-    BadEntry,
+    BadEntry: "bad entry",
 }
 
 impl FaultEvent {
-    /// Every one there is.
-    pub const ALL: [Self; 22] = [
-        Self::DropBeforeSend,
-        Self::DropAfterSend,
-        Self::ArriveLate,
-        Self::DropReply,
-        Self::CutHead,
-        Self::CutBody,
-        Self::Duplicate,
-        Self::Delay,
-        Self::Reorder,
-        Self::StaleRead,
-        Self::StatusStorm,
-        Self::CutStream,
-        Self::EndStream,
-        Self::ClockJump,
-        Self::Kill,
-        Self::HandOver,
-        Self::SecondClient,
-        Self::Dashboard,
-        Self::FailedSave,
-        Self::Reword,
-        Self::Foreign,
-        Self::BadEntry,
-    ];
-
-    /// Returns its name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::DropBeforeSend => "drop before send",
-            Self::DropAfterSend => "drop after send",
-            Self::ArriveLate => "arrive late",
-            Self::DropReply => "drop reply",
-            Self::CutHead => "cut head",
-            Self::CutBody => "cut body",
-            Self::Duplicate => "duplicate",
-            Self::Delay => "delay",
-            Self::Reorder => "reorder",
-            Self::StaleRead => "stale read",
-            Self::StatusStorm => "status storm",
-            Self::CutStream => "cut stream",
-            Self::EndStream => "end stream",
-            Self::ClockJump => "clock jump",
-            Self::Kill => "kill",
-            Self::HandOver => "hand over",
-            Self::SecondClient => "second client",
-            Self::Dashboard => "dashboard",
-            Self::FailedSave => "failed save",
-            Self::Reword => "reword",
-            Self::Foreign => "foreign reply",
-            Self::BadEntry => "bad entry",
-        }
-    }
-
     /// Returns how much rarer it is than a lost request: it may strike at each step rather than at each request.
     fn rarity(self) -> u32 {
         match self {
@@ -116,13 +83,6 @@ impl FaultEvent {
             Self::Dashboard => 8,
             _ => 1,
         }
-    }
-
-    fn place(self) -> usize {
-        Self::ALL
-            .iter()
-            .position(|one| *one == self)
-            .unwrap_or_default()
     }
 }
 
@@ -168,12 +128,12 @@ impl FaultPlan {
     /// Sets this fault to strike once in so many chances; 0 is never.
     #[must_use]
     pub fn with(mut self, fault: FaultEvent, one_in: u32) -> Self {
-        self.one_in[fault.place()] = (one_in > 0).then_some(one_in);
+        self.one_in[fault as usize] = (one_in > 0).then_some(one_in);
         self
     }
 
     pub(super) fn one_in(&self, fault: FaultEvent) -> Option<u32> {
-        self.one_in[fault.place()]
+        self.one_in[fault as usize]
     }
 }
 
@@ -185,11 +145,11 @@ impl Struck {
     /// Returns how often this one did.
     #[must_use]
     pub fn of(&self, fault: FaultEvent) -> u64 {
-        self.0[fault.place()]
+        self.0[fault as usize]
     }
 
     pub(super) fn count(&mut self, fault: FaultEvent) {
-        self.0[fault.place()] += 1;
+        self.0[fault as usize] += 1;
     }
 
     /// Adds what struck elsewhere.

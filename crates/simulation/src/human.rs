@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use taskward_core::{Answer, Answered, Event, OnDetach, Provider, Question, Task, testing};
+use taskward_core::{Answer, Answered, Event, Provider, Question, Task, testing};
 
-use super::drive::{Done, Life};
+use super::drive::{Life, time_to_stop};
 use super::observation::{Aim, Observation};
+use super::report::Done;
 use super::world::{Want, World, millis};
 use taskward_sim::platform::SimPlatform;
 
@@ -58,10 +59,7 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
                 return Err(Life::HandedOver(task.cancel_result()));
             }
             self.learn(Observation::Interrupted)?;
-            self.to_stop = match self.setup.policy.on_interrupt {
-                OnDetach::Cancel { within } | OnDetach::CancelAndConfirm { within } => Some(within),
-                _ => None,
-            };
+            self.to_stop = time_to_stop(&self.setup.policy.on_interrupt);
         }
         if let Some(within) = self.to_stop.filter(|_| task.id().is_some()) {
             self.to_stop = None;
@@ -73,13 +71,13 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
 
     /// Takes note of an event that was taken.
     pub(super) fn event(&mut self, task: &Task<P>, event: &Event) -> Done {
-        if !self.is_again {
-            self.told.push(event.clone());
+        if !self.told.is_again {
+            self.told.events.push(event.clone());
         }
         self.learn(Observation::Told(Box::new(event.clone())))?;
         match event {
             // A question that is told again may have been answered in the same moment.
-            Event::Question(question) if !self.is_again || is_open(task, question) => {
+            Event::Question(question) if !self.told.is_again || is_open(task, question) => {
                 self.ask(question, Duration::ZERO);
             }
             Event::Withdrawn { question, .. } => {

@@ -101,10 +101,11 @@ enum Beginning<J> {
 }
 
 /// What becomes of the process whenever its task waits for nothing but time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Shape {
     /// It waits.
     #[default]
+    #[value(skip)]
     Stays,
     /// It stores the task and ends, and another resumes it when the wait is over: a program that a timer starts.
     ResumeAtWaits,

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use taskward_simulation::seeds::{Broken, Comparison, Summary, compare, regressions, run};
 use taskward_simulation::{Reads, Shape};
 
@@ -33,28 +33,10 @@ struct Args {
     fresh: bool,
     /// Hold each run, without faults, against one in which the process ends at each wait
     #[arg(long, conflicts_with_all = ["first", "fresh"])]
-    shape: Option<ShapeName>,
+    shape: Option<Shape>,
     /// How a failing seed is run again
     #[arg(long, hide = true, default_value = "taskward-simulation")]
     name: String,
-}
-
-/// What becomes of the process at each wait.
-#[derive(Clone, Copy, ValueEnum)]
-enum ShapeName {
-    /// It stores its task, and another resumes it
-    ResumeAtWaits,
-    /// It parks its task and unparks it
-    ParkAtWaits,
-}
-
-impl From<ShapeName> for Shape {
-    fn from(name: ShapeName) -> Self {
-        match name {
-            ShapeName::ResumeAtWaits => Self::ResumeAtWaits,
-            ShapeName::ParkAtWaits => Self::ParkAtWaits,
-        }
-    }
 }
 
 fn main() -> ExitCode {
@@ -64,8 +46,8 @@ fn main() -> ExitCode {
     match (args.seed, args.shape) {
         (None, None) => sweep(&args),
         (Some(seed), None) => replay(seed),
-        (Some(seed), Some(shape)) => compare_all(seed, 1, shape.into()),
-        (None, Some(shape)) => compare_all(args.from, args.seeds, shape.into()),
+        (Some(seed), Some(shape)) => compare_all(seed, 1, shape),
+        (None, Some(shape)) => compare_all(args.from, args.seeds, shape),
     }
 }
 
@@ -156,64 +138,87 @@ fn compare_all(from: u64, seeds: u64, shape: Shape) -> ExitCode {
     });
     let mut compared = compared.into_inner().expect("no thread panics");
     compared.sort_by_key(|(seed, _)| *seed);
-    let (mut stays, mut shaped, mut events) = (Reads::default(), Reads::default(), (0, 0));
-    let mut kinds = BTreeMap::<&str, (u64, u64)>::new();
-    let (mut differing, mut broken) = (0, 0);
+    let mut tally = Tally::default();
     for (seed, comparison) in &compared {
-        let comparison = match comparison {
-            Ok(comparison) => comparison,
-            Err(what) => {
-                broken += 1;
-                println!("BROKEN seed {seed} in one process: {}", what.what);
-                continue;
+        match comparison {
+            Ok(comparison) => {
+                tally.add(comparison);
+                if !comparison.differences.is_empty() && (tally.differing <= TOLD || seeds == 1) {
+                    let most = if seeds == 1 { usize::MAX } else { 4 };
+                    print_differences(*seed, comparison, most);
+                }
             }
-        };
-        stays.add(comparison.reads);
-        shaped.add(comparison.shaped_reads);
-        events = (
-            events.0 + comparison.events.0,
-            events.1 + comparison.events.1,
-        );
-        if comparison.differences.is_empty() {
-            continue;
+            Err(what) => {
+                tally.broken += 1;
+                println!("BROKEN seed {seed} in one process: {}", what.what);
+            }
         }
-        differing += 1;
+    }
+    tally.print(compared.len());
+    if tally.is_good() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn print_differences(seed: u64, comparison: &Comparison, most: usize) {
+    println!("seed {seed}:");
+    for difference in comparison.differences.iter().take(most) {
+        let what: String = difference.to_string().chars().take(300).collect();
+        println!("  {what}");
+    }
+}
+
+/// What the comparisons come to.
+#[derive(Default)]
+struct Tally {
+    differing: usize,
+    broken: usize,
+    /// How many differences there are of a kind, and in how many seeds.
+    kinds: BTreeMap<&'static str, (u64, u64)>,
+    events: (u64, u64),
+    stays: Reads,
+    shaped: Reads,
+}
+
+impl Tally {
+    fn add(&mut self, comparison: &Comparison) {
+        self.stays.add(comparison.reads);
+        self.shaped.add(comparison.shaped_reads);
+        self.events.0 += comparison.events.0;
+        self.events.1 += comparison.events.1;
+        self.differing += usize::from(!comparison.differences.is_empty());
         let mut seen = BTreeSet::new();
         for difference in &comparison.differences {
-            let count = kinds.entry(difference.kind()).or_default();
-            count.0 += 1;
-            count.1 += u64::from(seen.insert(difference.kind()));
-        }
-        if differing <= TOLD || seeds == 1 {
-            println!("seed {seed}:");
-            let most = if seeds == 1 { usize::MAX } else { 4 };
-            for difference in comparison.differences.iter().take(most) {
-                let what: String = difference.to_string().chars().take(300).collect();
-                println!("  {what}");
-            }
+            let (count, seeds) = self.kinds.entry(difference.kind()).or_default();
+            *count += 1;
+            *seeds += u64::from(seen.insert(difference.kind()));
         }
     }
-    println!("{} seeds, {differing} differ", compared.len());
-    for (kind, (count, seeds)) in kinds {
-        println!("  {count:>9} {kind}, in {seeds} seeds");
+
+    fn print(&self, seeds: usize) {
+        println!("{seeds} seeds, {} differ", self.differing);
+        for (kind, (count, seeds)) in &self.kinds {
+            println!("  {count:>9} {kind}, in {seeds} seeds");
+        }
+        println!(
+            "events: {} in one process, {} in the other shape",
+            self.events.0, self.events.1
+        );
+        for (name, stays, shaped) in [
+            ("status reads", self.stays.status, self.shaped.status),
+            ("other reads", self.stays.other, self.shaped.other),
+            ("streams", self.stays.streams, self.shaped.streams),
+            ("all", self.stays.total(), self.shaped.total()),
+        ] {
+            let more = 100.0 * (shaped as f64 / stays.max(1) as f64 - 1.0);
+            println!("{name}: {stays} in one process, {shaped} in the other shape ({more:+.1} %)");
+        }
     }
-    println!(
-        "events: {} in one process, {} in the other shape",
-        events.0, events.1
-    );
-    for (name, stays, shaped) in [
-        ("status reads", stays.status, shaped.status),
-        ("other reads", stays.other, shaped.other),
-        ("streams", stays.streams, shaped.streams),
-        ("all", stays.total(), shaped.total()),
-    ] {
-        let more = 100.0 * (shaped as f64 / stays.max(1) as f64 - 1.0);
-        println!("{name}: {stays} in one process, {shaped} in the other shape ({more:+.1} %)");
-    }
-    // At most a tenth more.
-    let is_frugal = 10 * shaped.total() <= 11 * stays.total();
-    match differing + broken {
-        0 if is_frugal => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
+
+    /// Returns whether the other shape does the same, with at most a tenth more reads.
+    fn is_good(&self) -> bool {
+        self.differing + self.broken == 0 && 10 * self.shaped.total() <= 11 * self.stays.total()
     }
 }

@@ -3,10 +3,10 @@
 use taskward_core::{IdempotencyKey, Provider, Request, Safety};
 
 use super::Beginning;
-use super::drive::Done;
 use super::observation::{Another, Observation};
+use super::report::Done;
 use super::wire::{content, translate};
-use super::world::World;
+use super::world::{World, made};
 use taskward_sim::platform::SimPlatform;
 
 impl<P: Provider, M: SimPlatform> World<P, M> {
@@ -27,8 +27,7 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
             let sim = translate(&request, self.setup.machine.api_key());
             self.setup.machine.handle(sim, at);
             let after = self.setup.machine.account(at);
-            let is_new = |id: &String| !before.tasks.iter().any(|task| task.id == *id);
-            let made = after.tasks.into_iter().map(|task| task.id).find(is_new);
+            let made = made(&before, &after);
             self.tell(format_args!(
                 "  others start {made:?}, as we do: {is_alike}"
             ));

@@ -1,15 +1,15 @@
 //! What follows when following ended with a start of unknown outcome.
 
 use taskward_core::{
-    Operation as _, Outcome, Provider, Search, SearchStep, Seed, Snapshot, Task, TaskId,
-    UnconfirmedStart,
+    Operation as _, Outcome, Provider, Search, SearchReply, SearchRequest, SearchStep, Seed,
+    Snapshot, Task, TaskId, UnconfirmedStart,
 };
 
 use super::START;
 use super::fault::FaultEvent;
 use super::invariant::Invariant;
 use super::observation::{Found, Observation};
-use super::report::Violation;
+use super::report::{Done, Violation};
 use super::spoil;
 use super::wire::{response, translate};
 use super::world::World;
@@ -23,8 +23,6 @@ const KEY_LIFETIME: u64 = 12 * 3_600_000;
 const TRIP: u64 = 20;
 /// How long a search that gets no answer waits before it asks again.
 const PATIENCE: u64 = 2_000;
-
-type Done<T = ()> = Result<T, Box<Violation>>;
 
 /// What comes after the end of a watch.
 pub(super) enum After<P: Provider> {
@@ -46,14 +44,14 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
         self.die();
         let saved: Snapshot = serde_json::from_str(&durable.text).expect("a snapshot is JSON");
         if saved.is_repeatable() || saved.task().is_some() {
-            if self.recoveries > RECOVERIES {
+            if self.counts.recoveries > RECOVERIES {
                 if saved.is_repeatable() && self.has_healed() && self.now < START + KEY_LIFETIME {
                     let why = format!("a start under a key is not recovered: {outcome:?}");
                     return Err(self.broken(Violation::new(Invariant::I10, why)));
                 }
                 return Ok(After::End(outcome));
             }
-            self.recoveries += 1;
+            self.counts.recoveries += 1;
             self.wait_for_better(60_000)?;
             let policy = self.setup.policy.clone();
             let provider = self.setup.provider.clone();
@@ -93,12 +91,30 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
         Ok(())
     }
 
+    /// Makes one read of a search.
+    fn probe(&mut self, probe: &SearchRequest<P>) -> Done<SearchReply> {
+        let request = probe.request().expect("a search can be written");
+        let sim = translate(&request, self.setup.machine.api_key());
+        self.tell(format_args!("-> search {}", request.target().as_str()));
+        self.now += TRIP;
+        let mut served = self.setup.machine.handle(sim, self.now).into_reply();
+        if self.strikes(FaultEvent::BadEntry)
+            && let Some(body) = spoil::unreadable(&served.body, &mut self.chance)
+        {
+            served.body = body;
+        }
+        probe.read(&response(&served)).map_err(|error| {
+            let why = format!("a search cannot be read: {error}");
+            self.broken(Violation::new(Invariant::I3, why))
+        })
+    }
+
     /// Searches for the task of a start: returns the one that its caller would take for it.
     fn search(&mut self, start: UnconfirmedStart) -> Done<Option<TaskId>> {
         let is_reliable = self.skew == 0;
         let mut search = Search::new(self.setup.provider.clone(), start);
         loop {
-            self.steps += 1;
+            self.counts.steps += 1;
             match search.next(self.clock()) {
                 SearchStep::Done => break,
                 SearchStep::Wait(until) => {
@@ -112,25 +128,8 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
                         self.pass(self.now + PATIENCE);
                         continue;
                     }
-                    let request = probe.request().expect("a search can be written");
-                    let sim = translate(&request, self.setup.machine.api_key());
-                    self.tell(format_args!("-> search {}", request.target().as_str()));
-                    self.now += TRIP;
-                    let served = self.setup.machine.handle(sim, self.now);
-                    let mut served = served.into_reply();
-                    if self.strikes(FaultEvent::BadEntry)
-                        && let Some(body) = spoil::unreadable(&served.body, &mut self.chance)
-                    {
-                        served.body = body;
-                    }
-                    let reply = response(&served);
-                    match probe.read(&reply) {
-                        Ok(seen) => search.take(seen, self.clock()),
-                        Err(error) => {
-                            let why = format!("a search cannot be read: {error}");
-                            return Err(self.broken(Violation::new(Invariant::I3, why)));
-                        }
-                    }
+                    let seen = self.probe(&probe)?;
+                    search.take(seen, self.clock());
                 }
             }
         }

@@ -148,6 +148,9 @@ impl fmt::Display for Violation {
 
 impl std::error::Error for Violation {}
 
+/// What a part of a run returns, unless it broke an invariant.
+pub(super) type Done<T = ()> = Result<T, Box<Violation>>;
+
 /// Everything that happens, as lines of which at least a digest is recorded.
 pub(super) struct Trace {
     digest: u64,

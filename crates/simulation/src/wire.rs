@@ -1,6 +1,6 @@
 //! The wire between the task and the server.
 
-use taskward_core::http::header::{HeaderName, HeaderValue};
+use taskward_core::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use taskward_core::http::{Method, StatusCode};
 use taskward_core::testing::Outgoing;
 use taskward_core::{
@@ -10,9 +10,9 @@ use taskward_core::{
 
 use super::fault::FaultEvent;
 use super::observation::{Aim, DeliveryFact, Kept, Observation, Sent};
-use super::report::Violation;
+use super::report::Done;
 use super::spoil;
-use super::world::{Flight, Late, News, Open, World, bytes, millis};
+use super::world::{Flight, Late, News, Open, World, millis};
 use taskward_sim::multipart::{Multipart, boundary};
 use taskward_sim::platform::{Effect, SimPlatform};
 use taskward_sim::{Answer as Served, Pulled, Reply, Request as Sim, SimBody};
@@ -29,8 +29,6 @@ const AMBIGUOUS: [u16; 4] = [500, 502, 504, 503];
 /// Those that have not.
 const HONEST: [u16; 2] = [429, 503];
 
-type Done<T = ()> = Result<T, Box<Violation>>;
-
 impl<P: Provider, M: SimPlatform> World<P, M> {
     /// Sends a request and finds out what will be reported of it, and when. `Ok(None)` when the process died over it.
     pub(super) fn begin_exchange(
@@ -43,12 +41,45 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
             ..
         }: Outgoing<'_>,
     ) -> Done<Option<Flight>> {
-        self.requests += 1;
-        let no = self.requests;
+        self.counts.requests += 1;
+        let no = self.counts.requests;
         let sim = translate(request, self.setup.machine.api_key());
         let effect = M::effect(&sim.head);
-        self.reads.count(effect);
-        let outgoing = Sent {
+        self.counts.reads.count(effect);
+        self.tell(format_args!(
+            "-> {no} {} {} {}",
+            effect.name(),
+            sim.head.method,
+            request.target().as_str()
+        ));
+        self.last_left = self.now;
+        self.learn(Observation::Left(
+            self.sent(task, no, request, &sim, effect),
+        ))?;
+        if self.strikes(FaultEvent::Kill) {
+            // What was written before may arrive anyway.
+            if self.chance.once_in(2) {
+                self.linger(no, sim);
+            }
+            return Ok(None);
+        }
+        let begun = self.now;
+        let (news, after) = self.exchange(no, sim, effect, &limits)?;
+        let (news, due) = self.within_total(news, begun, after, &limits);
+        let yields = self.wire.stream.is_some() && self.strikes(FaultEvent::Reorder);
+        Ok(Some(Flight {
+            no,
+            id,
+            effect,
+            due,
+            yields,
+            news,
+        }))
+    }
+
+    /// Returns what the model learns of a request that is sent.
+    fn sent(&self, task: &Task<P>, no: u64, request: &Request, sim: &Sim, effect: Effect) -> Sent {
+        Sent {
             no,
             effect,
             key: sim.head.header("idempotency-key").map(str::to_owned),
@@ -60,46 +91,23 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
             aim: (effect == Effect::Answer).then(|| aim(task)).flatten(),
             now: self.clock().as_millis(),
             at: self.now,
-        };
-        self.tell(format_args!(
-            "-> {no} {} {} {}",
-            effect.name(),
-            sim.head.method,
-            request.target().as_str()
-        ));
-        self.last_left = self.now;
-        self.learn(Observation::Left(outgoing))?;
-        if self.strikes(FaultEvent::Kill) {
-            // What was written before may arrive anyway.
-            if self.chance.once_in(2) {
-                self.linger(no, sim);
+        }
+    }
+
+    /// Returns what is reported of an exchange, and when: the whole of it has a limit, too.
+    fn within_total(&mut self, news: News, begun: u64, after: u64, limits: &Limits) -> (News, u64) {
+        let due = begun + after;
+        match limits.total {
+            Some(total) if due > begun.saturating_add(millis(total)) => {
+                self.shut_down(&news);
+                let cause = Cause::Timeout(TimeoutPhase::Total);
+                (
+                    lost(ExchangeProgress::MaybeSent, cause),
+                    begun + millis(total),
+                )
             }
-            return Ok(None);
+            _ => (news, due),
         }
-        let begun = self.now;
-        let (news, after) = self.exchange(no, sim, effect, &limits)?;
-        let mut due = begun + after;
-        let mut news = news;
-        if let Some(total) = limits.total
-            && due > begun.saturating_add(millis(total))
-        {
-            // The whole exchange has a limit, too.
-            due = begun + millis(total);
-            self.shut_down(&news);
-            news = News::Failure(failed(
-                ExchangeProgress::MaybeSent,
-                Cause::Timeout(TimeoutPhase::Total),
-            ));
-        }
-        let yields = self.stream.is_some() && self.strikes(FaultEvent::Reorder);
-        Ok(Some(Flight {
-            no,
-            id,
-            effect,
-            due,
-            yields,
-            news,
-        }))
     }
 
     /// Of a stream that nobody will read.
@@ -111,7 +119,7 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
 
     fn linger(&mut self, no: u64, request: Sim) {
         let at = self.now + self.chance.millis(1, LATE);
-        self.late.push(Late { no, at, request });
+        self.wire.late.push(Late { no, at, request });
     }
 
     /// Decides what happens to a request, and after how long.
@@ -122,50 +130,10 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
         effect: Effect,
         limits: &Limits,
     ) -> Done<(News, u64)> {
-        let lost = |stage, cause| News::Failure(failed(stage, cause));
-        if self.strikes(FaultEvent::DropBeforeSend) {
-            let cause = [
-                Cause::Refused,
-                Cause::Resolve,
-                Cause::Timeout(TimeoutPhase::Connect),
-            ];
-            let cause = self.chance.pick(&cause).clone();
-            let after = if cause == Cause::Refused {
-                TRIP
-            } else {
-                millis(limits.connect)
-            };
-            return Ok((lost(ExchangeProgress::NotSent, cause), after));
+        if let Some(news) = self.lost_on_the_way_there(no, &sim, limits) {
+            return Ok(news);
         }
-        if self.strikes(FaultEvent::DropAfterSend) {
-            let timeout = self.chance.once_in(2);
-            let (cause, after) = if timeout {
-                (Cause::Timeout(TimeoutPhase::Head), millis(limits.head))
-            } else {
-                (Cause::Reset, TRIP)
-            };
-            return Ok((lost(ExchangeProgress::MaybeSent, cause), after));
-        }
-        if self.strikes(FaultEvent::ArriveLate) {
-            self.linger(no, sim);
-            return Ok((
-                lost(
-                    ExchangeProgress::MaybeSent,
-                    Cause::Timeout(TimeoutPhase::Head),
-                ),
-                millis(limits.head),
-            ));
-        }
-        if self.strikes(FaultEvent::StatusStorm) {
-            let ambiguous = *self.chance.pick(&AMBIGUOUS);
-            let honest = *self.chance.pick(&HONEST);
-            let status = if self.chance.once_in(2) {
-                ambiguous
-            } else {
-                honest
-            };
-            self.storm = (status, 1 + self.chance.below(6) as u32);
-        }
+        self.gather_storm();
         let refusal = self.storm_over();
         if let Some((status, hint)) = refusal
             && (hint.is_some() || status == 429 || self.chance.once_in(2))
@@ -183,26 +151,9 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
             self.forget(&answer);
             return Ok((self.refusal(status, hint), TRIP));
         }
-        let mut after = 2 * TRIP;
-        if self.strikes(FaultEvent::Delay) {
-            after += self.chance.millis(100, LATE);
-            if after > millis(limits.head) {
-                self.forget(&answer);
-                let timeout = Cause::Timeout(TimeoutPhase::Head);
-                return Ok((
-                    lost(ExchangeProgress::MaybeSent, timeout),
-                    millis(limits.head),
-                ));
-            }
-        }
-        if self.strikes(FaultEvent::DropReply) {
+        let (after, cause) = self.lost_on_the_way_back(limits);
+        if let Some(cause) = cause {
             self.forget(&answer);
-            return Ok((lost(ExchangeProgress::MaybeSent, Cause::Reset), after));
-        }
-        if self.strikes(FaultEvent::CutHead) {
-            self.forget(&answer);
-            let cause = [Cause::Truncated, Cause::Protocol];
-            let cause = self.chance.pick(&cause).clone();
             return Ok((lost(ExchangeProgress::MaybeSent, cause), after));
         }
         let news = match answer {
@@ -215,13 +166,85 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
         Ok((news, after))
     }
 
+    /// Returns what is reported of a request that does not arrive, or only once its sender has given up, and after how
+    /// long.
+    fn lost_on_the_way_there(
+        &mut self,
+        no: u64,
+        sim: &Sim,
+        limits: &Limits,
+    ) -> Option<(News, u64)> {
+        let silence = (Cause::Timeout(TimeoutPhase::Head), millis(limits.head));
+        if self.strikes(FaultEvent::DropBeforeSend) {
+            let cause = [
+                Cause::Refused,
+                Cause::Resolve,
+                Cause::Timeout(TimeoutPhase::Connect),
+            ];
+            let cause = self.chance.pick(&cause).clone();
+            let after = if cause == Cause::Refused {
+                TRIP
+            } else {
+                millis(limits.connect)
+            };
+            return Some((lost(ExchangeProgress::NotSent, cause), after));
+        }
+        if self.strikes(FaultEvent::DropAfterSend) {
+            let (cause, after) = if self.chance.once_in(2) {
+                silence
+            } else {
+                (Cause::Reset, TRIP)
+            };
+            return Some((lost(ExchangeProgress::MaybeSent, cause), after));
+        }
+        if self.strikes(FaultEvent::ArriveLate) {
+            self.linger(no, sim.clone());
+            let (cause, after) = silence;
+            return Some((lost(ExchangeProgress::MaybeSent, cause), after));
+        }
+        None
+    }
+
+    /// Returns how long it takes until there is a reply, and why there is none, if none arrives.
+    fn lost_on_the_way_back(&mut self, limits: &Limits) -> (u64, Option<Cause>) {
+        let mut after = 2 * TRIP;
+        if self.strikes(FaultEvent::Delay) {
+            after += self.chance.millis(100, LATE);
+            let most = millis(limits.head);
+            if after > most {
+                return (most, Some(Cause::Timeout(TimeoutPhase::Head)));
+            }
+        }
+        if self.strikes(FaultEvent::DropReply) {
+            return (after, Some(Cause::Reset));
+        }
+        if self.strikes(FaultEvent::CutHead) {
+            let cause = [Cause::Truncated, Cause::Protocol];
+            return (after, Some(self.chance.pick(&cause).clone()));
+        }
+        (after, None)
+    }
+
+    fn gather_storm(&mut self) {
+        if self.strikes(FaultEvent::StatusStorm) {
+            let ambiguous = *self.chance.pick(&AMBIGUOUS);
+            let honest = *self.chance.pick(&HONEST);
+            let status = if self.chance.once_in(2) {
+                ambiguous
+            } else {
+                honest
+            };
+            self.wire.storm = (status, 1 + self.chance.below(6) as u32);
+        }
+    }
+
     /// One request less of the storm; with a hint that says when to come again, or none.
     fn storm_over(&mut self) -> Option<(u16, Option<u64>)> {
-        let (status, left) = self.storm;
+        let (status, left) = self.wire.storm;
         if left == 0 || self.has_healed() {
             return None;
         }
-        self.storm.1 -= 1;
+        self.wire.storm.1 -= 1;
         let hint = self.chance.once_in(2) && HONEST.contains(&status);
         let hint = hint.then(|| self.chance.millis(0, 20));
         Some((status, hint))
@@ -248,12 +271,12 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
     fn receive_reply(&mut self, reply: Reply, target: Option<String>, effect: Effect) -> News {
         let (mut reply, mut as_of) = (reply, self.now);
         if let Some(target) = target.filter(|_| reply.status == 200) {
-            let remembered = self.memory.get(&target).cloned();
+            let remembered = self.wire.memory.get(&target).cloned();
             match remembered {
                 Some((older, then)) if self.strikes(FaultEvent::StaleRead) => {
                     (reply, as_of) = (older, then);
                 }
-                _ => drop(self.memory.insert(target, (reply.clone(), as_of))),
+                _ => drop(self.wire.memory.insert(target, (reply.clone(), as_of))),
             }
         }
         if reply.status == 200
@@ -311,19 +334,17 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
             news,
             ..
         } = flight;
-        let now = self.clock();
-        let mut hint = 0;
-        let (delivery, report) = match news {
+        let (report, is_whole) = match news {
             News::Stream { head, sim } => {
                 self.tell(format_args!("<- {no} a stream"));
                 self.close_stream();
-                self.stream = Some(Open {
+                self.wire.stream = Some(Open {
                     id,
                     sim,
                     ready: Default::default(),
                     stalled_until: 0,
                 });
-                task.handle_head(id, head, now);
+                task.handle_head(id, head, self.clock());
                 return Ok(());
             }
             News::Reply {
@@ -336,53 +357,35 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
                 if is_whole && status == 200 && !effect.is_write() {
                     self.learn(Observation::Read { no, as_of })?;
                 }
-                let has_hint = reply.head.headers.contains_key("retry-after");
-                let asked = reply.head.headers.get("retry-after");
-                let seconds = asked.and_then(|asked| asked.to_str().ok()?.parse().ok());
-                hint = seconds.map_or(0, |seconds: u64| seconds.saturating_mul(1_000));
-                let delivery = if is_whole {
-                    let proves_nothing_done = status == 503 && has_hint;
-                    DeliveryFact::Whole {
-                        status,
-                        proves_nothing_done,
-                    }
-                } else {
-                    DeliveryFact::Torn(status)
-                };
-                (delivery, Ok(reply))
+                (Ok(reply), is_whole)
             }
             News::Failure(failure) => {
                 self.tell(format_args!("<- {no} {failure}"));
-                let delivery = match &failure.progress {
-                    ExchangeProgress::NotSent => DeliveryFact::NotSent,
-                    ExchangeProgress::MaybeSent => DeliveryFact::MaybeSent,
-                    ExchangeProgress::Answered(head) => DeliveryFact::Torn(head.status.as_u16()),
-                };
-                (delivery, Err(failure))
+                (Err(failure), false)
             }
         };
         self.learn(Observation::Reported {
             no,
             effect,
-            delivery,
-            hint,
+            delivery: delivery(&report, is_whole),
+            hint: report.as_ref().map_or(0, hint),
         })?;
         if self.strikes(FaultEvent::Duplicate) {
-            self.echoes.push((id, report.clone()));
+            self.wire.echoes.push((id, report.clone()));
         }
         match report {
-            Ok(reply) => task.handle_response(id, reply, now),
-            Err(failure) => task.handle_failure(id, failure, now),
+            Ok(reply) => task.handle_response(id, reply, self.clock()),
+            Err(failure) => task.handle_failure(id, failure, self.clock()),
         }
         Ok(())
     }
 
     /// What was reported is reported again.
     pub(super) fn echo(&mut self, task: &mut Task<P>) {
-        if self.echoes.is_empty() || !self.chance.once_in(3) {
+        if self.wire.echoes.is_empty() || !self.chance.once_in(3) {
             return;
         }
-        let (id, report) = self.echoes.remove(0);
+        let (id, report) = self.wire.echoes.remove(0);
         self.tell(format_args!("  exchange {id} is reported again"));
         match report {
             Ok(reply) => task.handle_response(id, reply, self.clock()),
@@ -396,7 +399,7 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
     pub(super) fn listen(&mut self, task: &mut Task<P>, until: u64) -> Done<bool> {
         self.inspect();
         let (now, true_now) = (self.clock(), self.now);
-        let Some(mut open) = self.stream.take() else {
+        let Some(mut open) = self.wire.stream.take() else {
             return Ok(false);
         };
         let mut ended = false;
@@ -414,63 +417,59 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
         let has_more = !open.ready.is_empty() && !is_stalled;
         if has_more && self.strikes(FaultEvent::Delay) {
             open.stalled_until = true_now + self.chance.millis(100, 4 * LATE);
-            self.stream = Some(open);
+            self.wire.stream = Some(open);
             return Ok(false);
         }
         let breaks = !ended && has_more && self.strikes(FaultEvent::CutStream);
         let ends = !ended && !breaks && has_more && self.strikes(FaultEvent::EndStream);
-        let take = if breaks || ends {
-            self.chance.below(open.ready.len())
-        } else if has_more {
-            let most = open.ready.len().min(PIECE);
-            if self.chance.once_in(2) {
-                most
-            } else {
-                1 + self.chance.below(most)
-            }
-        } else {
-            0
+        let take = match open.ready.len() {
+            _ if !has_more => 0,
+            ready if breaks || ends => self.chance.below(ready),
+            ready if self.chance.once_in(2) => ready.min(PIECE),
+            ready => 1 + self.chance.below(ready.min(PIECE)),
         };
         if take > 0 {
-            let chunk = bytes(open.ready.drain(..take));
+            let chunk: Vec<u8> = open.ready.drain(..take).collect();
             self.tell(format_args!("<~ {take} bytes"));
-            task.handle_chunk(open.id, chunk, now);
+            task.handle_chunk(open.id, chunk.into(), now);
         }
-        if !(ended || breaks || ends) {
-            if take == 0 {
-                let quiet_until = if is_stalled {
-                    open.stalled_until
-                } else {
-                    u64::MAX
-                };
-                let change = self.setup.machine.next_change().unwrap_or(u64::MAX);
-                let change = if is_stalled { u64::MAX } else { change };
-                self.stream = Some(open);
-                self.pass(until.min(quiet_until).min(change));
-                return Ok(false);
-            }
-            self.stream = Some(open);
+        if ended || breaks || ends {
+            self.end_stream(task, &open, breaks);
             return Ok(true);
         }
-        self.setup.machine.close(open.sim);
-        self.tell(format_args!(
-            "<~ {}",
-            if breaks { "breaks" } else { "ends" }
-        ));
-        if breaks {
-            let stage = ExchangeProgress::Answered(Box::new(Head::new(StatusCode::OK)));
-            task.handle_failure(open.id, failed(stage, Cause::Truncated), now);
-        } else {
-            task.handle_end(open.id, now);
+        if take == 0 {
+            let change = if is_stalled {
+                Some(open.stalled_until)
+            } else {
+                self.setup.machine.next_change()
+            };
+            self.wire.stream = Some(open);
+            self.pass(until.min(change.unwrap_or(u64::MAX)));
+            return Ok(false);
         }
+        self.wire.stream = Some(open);
         Ok(true)
     }
 
+    /// Reports to the task that its stream ended, well or not.
+    fn end_stream(&mut self, task: &mut Task<P>, open: &Open, breaks: bool) {
+        self.setup.machine.close(open.sim);
+        let now = self.clock();
+        if breaks {
+            self.tell(format_args!("<~ breaks"));
+            let stage = ExchangeProgress::Answered(Box::new(Head::new(StatusCode::OK)));
+            task.handle_failure(open.id, failed(stage, Cause::Truncated), now);
+        } else {
+            self.tell(format_args!("<~ ends"));
+            task.handle_end(open.id, now);
+        }
+    }
+
     pub(super) fn close_stream(&mut self) {
-        if let Some(opening) = self.opening.take() {
+        if let Some(opening) = self.wire.opening.take() {
             self.shut_down(&opening.news);
         }
-        if let Some(open) = self.stream.take() {
+        if let Some(open) = self.wire.stream.take() {
             self.setup.machine.close(open.sim);
         }
     }
@@ -478,15 +477,19 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
     /// Drops everything of a process but what is on the wire.
     pub(super) fn die(&mut self) {
         self.close_stream();
-        if let Some(flight) = self.flight.take() {
+        if let Some(flight) = self.wire.flight.take() {
             self.shut_down(&flight.news);
         }
-        self.echoes.clear();
+        self.wire.echoes.clear();
     }
 }
 
 fn failed(stage: ExchangeProgress, cause: Cause) -> ExchangeFailure {
     ExchangeFailure::new(stage, cause, "as the simulation has it")
+}
+
+fn lost(stage: ExchangeProgress, cause: Cause) -> News {
+    News::Failure(failed(stage, cause))
 }
 
 fn head_of(reply: &Reply) -> Head {
@@ -497,6 +500,32 @@ fn head_of(reply: &Reply) -> Head {
         }
     }
     head
+}
+
+/// Returns how far an exchange came, as its report says; a reply may be cut and nobody notice.
+fn delivery(report: &Result<Response, ExchangeFailure>, is_whole: bool) -> DeliveryFact {
+    match report {
+        Ok(reply) if is_whole => {
+            let status = reply.status().as_u16();
+            DeliveryFact::Whole {
+                status,
+                proves_nothing_done: status == 503 && reply.head.headers.contains_key(RETRY_AFTER),
+            }
+        }
+        Ok(reply) => DeliveryFact::Torn(reply.status().as_u16()),
+        Err(failure) => match &failure.progress {
+            ExchangeProgress::NotSent => DeliveryFact::NotSent,
+            ExchangeProgress::MaybeSent => DeliveryFact::MaybeSent,
+            ExchangeProgress::Answered(head) => DeliveryFact::Torn(head.status.as_u16()),
+        },
+    }
+}
+
+/// Returns for how many milliseconds the server asks to wait.
+fn hint(reply: &Response) -> u64 {
+    let asked = reply.head.headers.get(RETRY_AFTER);
+    let seconds = asked.and_then(|asked| asked.to_str().ok()?.parse().ok());
+    seconds.map_or(0, |seconds: u64| seconds.saturating_mul(1_000))
 }
 
 pub(super) fn response(reply: &Reply) -> Response {

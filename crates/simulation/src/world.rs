@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use taskward_core::bytes::Bytes;
 use taskward_core::{
     Answer, Event, EventId, ExchangeFailure, ExchangeId, OriginBudget, Provider, QuestionId,
     Response, Timestamp,
@@ -71,35 +70,9 @@ pub(super) struct Want {
     pub(super) answer: Answer,
 }
 
-pub(super) struct World<P: Provider, M: SimPlatform> {
-    pub(super) setup: Simulation<P, M>,
-    pub(super) chance: Chance,
-    pub(super) model: Model,
-    pub(super) trace: Trace,
-    pub(super) struck: Struck,
-    pub(super) told: Vec<Event>,
-    /// The numbers of the events that were told: an event that comes again has its number.
-    pub(super) told_ids: BTreeSet<EventId>,
-    /// Whether the event that is being delivered was told before.
-    pub(super) is_again: bool,
-    /// How often the task was parked.
-    pub(super) parked: u64,
-    pub(super) steps: u64,
-    /// Since when time stands still, and for how many steps.
-    pub(super) still_since: u64,
-    pub(super) still: u64,
-    pub(super) processes: u32,
-    /// The time as it is.
-    pub(super) now: u64,
-    /// By how much the client's clock is ahead.
-    pub(super) skew: i64,
-    /// By how much that clock was put ahead, in all.
-    pub(super) put_ahead: u64,
-    pub(super) shared: OriginBudget,
-    /// What is on the disk.
-    pub(super) durable: Option<Durable>,
-    pub(super) requests: u64,
-    pub(super) reads: Reads,
+/// What is on the wire, and what the wire does.
+#[derive(Default)]
+pub(super) struct Wire {
     pub(super) flight: Option<Flight>,
     /// The exchange that opens the stream, beside the other.
     pub(super) opening: Option<Flight>,
@@ -111,15 +84,62 @@ pub(super) struct World<P: Provider, M: SimPlatform> {
     pub(super) memory: BTreeMap<String, (Reply, u64)>,
     /// How the server refuses, and for how many requests.
     pub(super) storm: (u16, u32),
+}
+
+/// How much was done.
+#[derive(Default)]
+pub(super) struct Counts {
+    pub(super) steps: u64,
+    pub(super) processes: u32,
+    pub(super) requests: u64,
+    pub(super) reads: Reads,
+    /// How often the task was parked.
+    pub(super) parked: u64,
+    /// How often an unknown start was recovered.
+    pub(super) recoveries: u32,
+}
+
+/// The events that were reported.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) events: Vec<Event>,
+    /// Their numbers: an event that comes again has its number.
+    pub(super) ids: BTreeSet<EventId>,
+    /// Whether the event that is being delivered was told before.
+    pub(super) is_again: bool,
+}
+
+/// A simulation under way: its server, its network, its clocks and its people.
+pub(super) struct World<P: Provider, M: SimPlatform> {
+    pub(super) setup: Simulation<P, M>,
+    pub(super) chance: Chance,
+    pub(super) model: Model,
+    pub(super) trace: Trace,
+    pub(super) struck: Struck,
+    pub(super) counts: Counts,
+    pub(super) told: Told,
+    pub(super) wire: Wire,
+    pub(super) shared: OriginBudget,
+    /// What is on the disk.
+    pub(super) durable: Option<Durable>,
+    /// The task that is followed, or was made by our start.
+    pub(super) subject: Option<String>,
     pub(super) wants: Vec<Want>,
     /// Whether the process has yet to ask its task what is open.
     pub(super) doubts: bool,
+    /// The time as it is.
+    pub(super) now: u64,
+    /// By how much the client's clock is ahead.
+    pub(super) skew: i64,
+    /// By how much that clock was put ahead, in all.
+    pub(super) put_ahead: u64,
+    /// Since when time stands still, and for how many steps.
+    pub(super) still_since: u64,
+    pub(super) still: u64,
     pub(super) cancel_at: u64,
     pub(super) interrupt_at: u64,
     /// How long a task may take to be cancelled before detaching, once its id is known.
     pub(super) to_stop: Option<Duration>,
-    /// The task that is followed, or was made by our start.
-    pub(super) subject: Option<String>,
     /// When the last request was sent.
     pub(super) last_left: u64,
     /// When the deadlines of the task pass at the latest, by the client's clock.
@@ -128,8 +148,6 @@ pub(super) struct World<P: Provider, M: SimPlatform> {
     pub(super) left_by: u64,
     /// When nothing goes wrong any more.
     pub(super) healed_at: u64,
-    /// How often an unknown start was recovered.
-    pub(super) recoveries: u32,
     /// Since when a task is in review.
     reviewed_since: Option<u64>,
 }
@@ -154,39 +172,26 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
             model: Model::new(rules),
             trace: Trace::new(setup.is_told),
             struck: Struck::default(),
-            told: Vec::new(),
-            told_ids: BTreeSet::new(),
-            is_again: false,
-            parked: 0,
-            steps: 0,
-            still_since: START,
-            still: 0,
-            processes: 0,
+            counts: Counts::default(),
+            told: Told::default(),
+            wire: Wire::default(),
+            shared: OriginBudget::new(),
+            durable: None,
+            subject: None,
+            wants: Vec::new(),
+            doubts: false,
             now: START,
             skew: 0,
             put_ahead: 0,
-            shared: OriginBudget::new(),
-            durable: None,
-            requests: 0,
-            reads: Reads::default(),
-            flight: None,
-            opening: None,
-            stream: None,
-            late: Vec::new(),
-            echoes: Vec::new(),
-            memory: BTreeMap::new(),
-            storm: (0, 0),
-            wants: Vec::new(),
-            doubts: false,
+            still_since: START,
+            still: 0,
             cancel_at: at(setup.cancel_after),
             interrupt_at: at(setup.interrupt_after),
             to_stop: None,
-            subject: None,
             last_left: START,
             deadline: u64::MAX,
             left_by: u64::MAX,
             healed_at: at(setup.heal_after),
-            recoveries: 0,
             reviewed_since: None,
             setup,
         }
@@ -200,7 +205,7 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
 
     /// Returns the violation, with where it happened.
     pub(super) fn broken(&mut self, mut violation: Violation) -> Box<Violation> {
-        violation.step = self.steps;
+        violation.step = self.counts.steps;
         self.tell(format_args!("{violation}"));
         violation.log = self.trace.take_log();
         Box::new(violation)
@@ -235,7 +240,7 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
     /// Lets time pass until then, or until something else happens before.
     pub(super) fn pass(&mut self, until: u64) {
         let wants = self.wants.iter().map(|want| want.at);
-        let late = self.late.iter().map(|late| late.at);
+        let late = self.wire.late.iter().map(|late| late.at);
         let requests = [self.cancel_at, self.interrupt_at];
         let messages = self.setup.messages.iter().map(|(at, _)| *at);
         let others = self.setup.others.iter().map(|(at, _)| *at);
@@ -311,12 +316,7 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
             return Ok(answer);
         }
         let after = self.setup.machine.account(self.now);
-        let is_new = |id: &String| !before.tasks.iter().any(|task| task.id == *id);
-        let made = after
-            .tasks
-            .iter()
-            .map(|task| &task.id)
-            .find(|id| is_new(id));
+        let made = made(&before, &after);
         let answered = answered(&before, &after);
         let status = match &answer {
             taskward_sim::Answer::Whole(reply) => reply.status,
@@ -325,7 +325,7 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
         let is_success = (200..300).contains(&status);
         let fact = Observation::Arrived {
             no,
-            made: made.cloned(),
+            made: made.clone(),
             // Under a key the server may say so again and do nothing.
             is_taken: if is_keyed {
                 is_success && (answered.is_some() || made.is_some())
@@ -335,7 +335,7 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
             answered,
         };
         if let Some(made) = made {
-            self.subject.get_or_insert(made.clone());
+            self.subject.get_or_insert(made);
         }
         if let Some(subject) = &self.subject
             && is_success
@@ -350,8 +350,8 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
 
     /// Returns what is due on the wire and elsewhere.
     pub(super) fn catch_up(&mut self) -> Result<(), Box<Violation>> {
-        while let Some(at) = self.late.iter().position(|late| late.at <= self.now) {
-            let late = self.late.remove(at);
+        while let Some(at) = self.wire.late.iter().position(|late| late.at <= self.now) {
+            let late = self.wire.late.remove(at);
             self.tell(format_args!("  request {} arrives late", late.no));
             let answer = self.arrive(late.no, late.request)?;
             if let taskward_sim::Answer::Stream { id, .. } = answer {
@@ -411,6 +411,13 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
     }
 }
 
+/// Returns the task that was made between these two.
+pub(super) fn made(before: &ServerState, after: &ServerState) -> Option<String> {
+    let is_old = |id: &String| before.tasks.iter().any(|task| task.id == *id);
+    let mut ids = after.tasks.iter().map(|task| &task.id);
+    ids.find(|id| !is_old(id)).cloned()
+}
+
 /// Returns the question that was answered between these two.
 fn answered(before: &ServerState, after: &ServerState) -> Option<String> {
     let is_answered = |asked: &&QuestionAccount| {
@@ -430,9 +437,4 @@ fn answered(before: &ServerState, after: &ServerState) -> Option<String> {
 /// Returns a time in whole milliseconds.
 pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Returns some bytes as a body.
-pub(super) fn bytes(of: impl IntoIterator<Item = u8>) -> Bytes {
-    of.into_iter().collect::<Vec<u8>>().into()
 }

@@ -1,4 +1,8 @@
 //! What was sent, replied and reported so far, and what follows from it.
+//!
+//! This is no second form of the reference model (`crate::model`), and cannot be replaced by it: that one judges what is
+//! reported by what is true on a simulated server, and here there is none. The bytes say what it replies, so what it did
+//! is unknown, and only what no server at all could excuse is wrong.
 
 use std::collections::BTreeSet;
 
