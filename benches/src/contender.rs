@@ -1,6 +1,4 @@
-//! The contenders: what is measured, under which name, against which target.
-
-use crate::{decode, machine, sse, stream};
+//! What a contender is: what is measured, under which name, against which target.
 
 /// Something that is done over and over.
 pub struct Contender {
@@ -32,90 +30,22 @@ pub(crate) const fn at_most(instructions: u64, allocations: u64) -> Option<Targe
     })
 }
 
-/// Returns all of them, peers beside ours.
-#[must_use]
-pub fn contenders() -> Vec<Contender> {
-    let mut contenders = vec![
-        Contender {
-            group: "machine",
-            name: "waiting",
-            target: at_most(300, 0),
+impl Contender {
+    /// Returns one of which the length of its input says nothing.
+    pub(crate) fn new(
+        group: &'static str,
+        name: &'static str,
+        target: Option<Target>,
+        prepare: fn() -> Box<dyn FnMut()>,
+    ) -> Self {
+        Self {
+            group,
+            name,
+            target,
             bytes: 0,
-            prepare: machine::waiting,
-        },
-        Contender {
-            group: "machine",
-            name: "decision",
-            target: at_most(300, 0),
-            bytes: 0,
-            prepare: machine::decision,
-        },
-        Contender {
-            group: "machine",
-            name: "decision-and-decode",
-            target: at_most(4_300, 0),
-            bytes: 0,
-            prepare: machine::decision_and_decode,
-        },
-        Contender {
-            group: "machine",
-            name: "backon-next-wait",
-            target: None,
-            bytes: 0,
-            prepare: machine::backon_next_wait,
-        },
-        Contender {
-            group: "machine",
-            name: "backon-retry",
-            target: None,
-            bytes: 0,
-            prepare: machine::backon_retry,
-        },
-        Contender {
-            group: "decode",
-            name: "status",
-            target: at_most(4_000, 0),
-            bytes: 0,
-            prepare: decode::status,
-        },
-        Contender {
-            group: "decode",
-            name: "task",
-            target: at_most(6_500, 3),
-            bytes: 0,
-            prepare: decode::task,
-        },
-        Contender {
-            group: "decode",
-            name: "serde-derive",
-            target: None,
-            bytes: 0,
-            prepare: decode::serde_derive,
-        },
-        Contender {
-            group: "decode",
-            name: "serde-value",
-            target: None,
-            bytes: 0,
-            prepare: decode::serde_value,
-        },
-        Contender {
-            group: "stream",
-            name: "event-told",
-            target: None,
-            bytes: 0,
-            prepare: stream::told,
-        },
-        Contender {
-            group: "stream",
-            name: "sse-core-and-value",
-            target: None,
-            bytes: 0,
-            prepare: stream::by_hand,
-        },
-    ];
-    contenders.extend(sse::contenders());
-    contenders
+            prepare,
+        }
+    }
 }
 
 /// What holds between two contenders, or of the throughput of one.
@@ -137,10 +67,4 @@ pub enum Bound {
     TimesTheInstructions(f64, &'static str),
     /// At least so many megabytes of input a second.
     MegabytesPerSecond(f64),
-}
-
-/// Returns all of them.
-#[must_use]
-pub fn claims() -> Vec<Claim> {
-    sse::claims()
 }

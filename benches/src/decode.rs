@@ -9,6 +9,8 @@ use taskward_core::{PollResult, Provider as _, ReadKind, Response, TaskId};
 use taskward_providers::nanonets::{Nanonets, types};
 use taskward_providers::wire;
 
+use crate::contender::{Contender, at_most};
+
 /// A reply to a status request, with every field of the contract.
 pub const TASK_JSON: &str = concat!(
     r#"{"task_id":"8c1e0a4e-5c0b-4f6e-9d1a-000000000001","agent_id":"b7a2f7d0-3a1c-4d7e-8f00-000000000002","#,
@@ -24,7 +26,7 @@ pub(crate) fn reply() -> Response {
 }
 
 /// Returns the cheap read of every poll.
-pub(crate) fn status() -> Box<dyn FnMut()> {
+fn status() -> Box<dyn FnMut()> {
     let reply = reply();
     let id = TaskId::new("t");
     Box::new(move || {
@@ -34,7 +36,7 @@ pub(crate) fn status() -> Box<dyn FnMut()> {
 }
 
 /// Returns the whole reply, tolerantly, into the generated type.
-pub(crate) fn task() -> Box<dyn FnMut()> {
+fn task() -> Box<dyn FnMut()> {
     Box::new(|| {
         let task = wire::decode::<types::Task>(black_box(TASK_JSON.as_bytes()));
         assert!(black_box(task).is_ok());
@@ -54,7 +56,7 @@ pub(crate) struct Plain {
 }
 
 /// Returns a derived struct of strings.
-pub(crate) fn serde_derive() -> Box<dyn FnMut()> {
+fn serde_derive() -> Box<dyn FnMut()> {
     Box::new(|| {
         let task = serde_json::from_slice::<Plain>(black_box(TASK_JSON.as_bytes()));
         assert!(black_box(task).is_ok());
@@ -62,9 +64,20 @@ pub(crate) fn serde_derive() -> Box<dyn FnMut()> {
 }
 
 /// Returns an untyped tree.
-pub(crate) fn serde_value() -> Box<dyn FnMut()> {
+fn serde_value() -> Box<dyn FnMut()> {
     Box::new(|| {
         let task = serde_json::from_slice::<serde_json::Value>(black_box(TASK_JSON.as_bytes()));
         assert!(black_box(task).is_ok());
     })
+}
+
+/// Returns the contenders of this bench.
+pub(crate) fn contenders() -> Vec<Contender> {
+    let one = |name, target, prepare| Contender::new("decode", name, target, prepare);
+    vec![
+        one("status", at_most(4_000, 0), status),
+        one("task", at_most(6_500, 3), task),
+        one("serde-derive", None, serde_derive),
+        one("serde-value", None, serde_value),
+    ]
 }

@@ -5,7 +5,7 @@
 //! - `cargo run --release --bin count sse` prints the rows of one bench.
 //! - `cargo run --release --bin transport` prints what whole polls and uploads cost over loopback, beside peers, with
 //!   the server in a process of its own.
-//! - `cargo bench` measures the same contenders with criterion.
+//! - `cargo bench` measures the same contenders with criterion, `cargo bench sse` those of one bench.
 //!
 //! Both run every [`Contender`] in one process, so that rows of one table can be compared.
 
@@ -18,5 +18,21 @@ mod sse;
 mod stream;
 pub mod transport;
 
-pub use contender::{Bound, Claim, Contender, Target, claims, contenders};
+pub use contender::{Bound, Claim, Contender, Target};
 pub use decode::TASK_JSON;
+
+/// Returns all contenders, peers beside ours.
+#[must_use]
+pub fn contenders() -> Vec<Contender> {
+    let mut contenders = machine::contenders();
+    contenders.extend(decode::contenders());
+    contenders.extend(stream::contenders());
+    contenders.extend(sse::contenders());
+    contenders
+}
+
+/// Returns what is claimed of them.
+#[must_use]
+pub fn claims() -> Vec<Claim> {
+    sse::claims()
+}

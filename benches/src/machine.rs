@@ -14,6 +14,7 @@ use taskward_core::{
 };
 use taskward_providers::nanonets::Nanonets;
 
+use crate::contender::{Contender, at_most};
 use crate::decode::reply;
 
 /// A provider that reads nothing: what is left is the machine.
@@ -119,13 +120,13 @@ impl<P: Provider> Watch<P> {
 }
 
 /// Returns the decision alone.
-pub(crate) fn decision() -> Box<dyn FnMut()> {
+fn decision() -> Box<dyn FnMut()> {
     let mut watch = Watch::new(Trivial);
     Box::new(move || watch.poll_once())
 }
 
 /// Returns a question asked too early: nothing is in, nothing is due.
-pub(crate) fn waiting() -> Box<dyn FnMut()> {
+fn waiting() -> Box<dyn FnMut()> {
     let mut watch = Watch::new(Trivial);
     let early = Timestamp::from_millis(watch.now.as_millis() - 1);
     Box::new(move || {
@@ -135,7 +136,7 @@ pub(crate) fn waiting() -> Box<dyn FnMut()> {
 }
 
 /// Returns the decision and the read of a 203-byte reply.
-pub(crate) fn decision_and_decode() -> Box<dyn FnMut()> {
+fn decision_and_decode() -> Box<dyn FnMut()> {
     let mut watch = Watch::new(Nanonets);
     Box::new(move || watch.poll_once())
 }
@@ -150,7 +151,7 @@ fn schedule() -> ExponentialBuilder {
 }
 
 /// Returns a peer: the next wait, from an iterator. No deadline, no hint of the server, no state of the task.
-pub(crate) fn backon_next_wait() -> Box<dyn FnMut()> {
+fn backon_next_wait() -> Box<dyn FnMut()> {
     let mut waits = schedule().build();
     Box::new(move || {
         black_box(waits.next());
@@ -161,7 +162,7 @@ pub(crate) fn backon_next_wait() -> Box<dyn FnMut()> {
 const TURNS: u32 = 1_000;
 
 /// Returns a peer: one turn of its retry loop around an operation that is ready at once, with a sleep that is, too.
-pub(crate) fn backon_retry() -> Box<dyn FnMut()> {
+fn backon_retry() -> Box<dyn FnMut()> {
     let mut turn = 0;
     Box::new(move || {
         turn += 1;
@@ -186,4 +187,20 @@ pub(crate) fn backon_retry() -> Box<dyn FnMut()> {
         let done = run.poll(&mut Context::from_waker(Waker::noop()));
         assert!(matches!(done, Poll::Ready(Ok(()))));
     })
+}
+
+/// Returns the contenders of this bench.
+pub(crate) fn contenders() -> Vec<Contender> {
+    let one = |name, target, prepare| Contender::new("machine", name, target, prepare);
+    vec![
+        one("waiting", at_most(300, 0), waiting),
+        one("decision", at_most(300, 0), decision),
+        one(
+            "decision-and-decode",
+            at_most(4_300, 0),
+            decision_and_decode,
+        ),
+        one("backon-next-wait", None, backon_next_wait),
+        one("backon-retry", None, backon_retry),
+    ]
 }

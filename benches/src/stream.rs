@@ -11,6 +11,8 @@ use taskward_core::{
 };
 use taskward_providers::agent_harness::AgentHarness;
 
+use crate::contender::Contender;
+
 /// One event as the platform sends it: about 190 bytes.
 fn frame(seq: u64) -> Bytes {
     let data = format!(
@@ -62,7 +64,7 @@ fn opened(
 }
 
 /// Returns the machine: the chunk is handed over, decoded, judged and told.
-pub(crate) fn told() -> Box<dyn FnMut()> {
+fn told() -> Box<dyn FnMut()> {
     let now = Timestamp::from_millis(1_700_000_000_000);
     let shared = OriginBudget::new();
     let frames = frames();
@@ -90,7 +92,7 @@ pub(crate) fn told() -> Box<dyn FnMut()> {
 }
 
 /// Returns a loop by hand: a peer's decoder and a value. No position, no duplicates dropped, nothing judged.
-pub(crate) fn by_hand() -> Box<dyn FnMut()> {
+fn by_hand() -> Box<dyn FnMut()> {
     let frames = frames();
     let mut decoder = sse_core::SseDecoder::new();
     let mut next = 0;
@@ -103,4 +105,13 @@ pub(crate) fn by_hand() -> Box<dyn FnMut()> {
         let value: Value = serde_json::from_str(&message.data).expect("JSON");
         black_box(value);
     })
+}
+
+/// Returns the contenders of this bench.
+pub(crate) fn contenders() -> Vec<Contender> {
+    let one = |name, target, prepare| Contender::new("stream", name, target, prepare);
+    vec![
+        one("event-told", None, told),
+        one("sse-core-and-value", None, by_hand),
+    ]
 }

@@ -121,87 +121,103 @@ fn ratio(figures: &Figures, name: &str, than: &str) -> f64 {
     median(pairs.map(|(ours, theirs)| ours / theirs).collect())
 }
 
+/// What the polls of each client cost.
+#[derive(Default)]
+struct Polls {
+    cpu: Figures,
+    allocations: Figures,
+    /// Instructions, where they can be counted.
+    counted: HashMap<&'static str, f64>,
+}
+
 fn polls() -> Result<ExitCode, Box<dyn Error>> {
     let server = Server::start()?;
-    let (mut cpu, mut allocations) = (Figures::new(), Figures::new());
-    for _ in 0..ROUNDS {
-        for poller in &POLLERS {
-            let taken = server.client(poller.name, &POLLS.to_string())?;
-            let each = taken.requests as f64;
-            cpu.entry(poller.name)
-                .or_default()
-                .push(taken.cpu_us / each);
-            allocations
-                .entry(poller.name)
-                .or_default()
-                .push(taken.allocations as f64 / each);
+    let polls = Polls::measured(&server)?;
+    polls.print();
+    Ok(polls.claims().told())
+}
+
+impl Polls {
+    fn measured(server: &Server) -> Result<Self, Box<dyn Error>> {
+        let mut polls = Self::default();
+        for _ in 0..ROUNDS {
+            for poller in &POLLERS {
+                let taken = server.client(poller.name, &POLLS.to_string())?;
+                let each = taken.requests as f64;
+                let cpu = polls.cpu.entry(poller.name).or_default();
+                cpu.push(taken.cpu_us / each);
+                let allocations = polls.allocations.entry(poller.name).or_default();
+                allocations.push(taken.allocations as f64 / each);
+            }
         }
-    }
-    let mut counted = HashMap::new();
-    if has_valgrind() {
+        if !has_valgrind() {
+            eprintln!("transport: valgrind is not installed, so instructions are not counted");
+            return Ok(polls);
+        }
         for poller in &POLLERS {
             let [short, long] = [COUNTED, 3 * COUNTED].map(|polls| {
                 instructions(&["client", poller.name, &server.address, &polls.to_string()])
             });
             let each = (long - short) as f64 / (2 * COUNTED) as f64;
-            counted.insert(poller.name, each);
+            polls.counted.insert(poller.name, each);
         }
-    } else {
-        eprintln!("transport: valgrind is not installed, so instructions are not counted");
+        Ok(polls)
     }
-    println!(
-        "| client | instructions | allocations | CPU us | CPU ratio to hyper-conn | to ureq |"
-    );
-    println!("|---|---|---|---|---|---|");
-    for poller in &POLLERS {
-        let name = poller.name;
+
+    fn print(&self) {
         println!(
-            "| {name} | {} | {:.1} | {:.1} | {:.2} | {:.2} |",
-            counted
-                .get(name)
-                .map_or_else(|| "-".to_owned(), |count| format!("{count:.0}")),
-            median(allocations[name].clone()),
-            median(cpu[name].clone()),
-            ratio(&cpu, name, "hyper-conn"),
-            ratio(&cpu, name, "ureq"),
+            "| client | instructions | allocations | CPU us | CPU ratio to hyper-conn | to ureq |"
         );
-    }
-    let mut claims = Claims::default();
-    for (name, most) in [
-        ("async-follow", 35_000.0),
-        ("async-call", 35_000.0),
-        ("blocking-follow", 42_000.0),
-        ("blocking-call", 42_000.0),
-    ] {
-        if let Some(count) = counted.get(name) {
-            claims.at_most(&format!("{name}: instructions of a poll"), *count, most);
+        println!("|---|---|---|---|---|---|");
+        for name in POLLERS.iter().map(|poller| poller.name) {
+            let counted = self.counted.get(name);
+            println!(
+                "| {name} | {} | {:.1} | {:.1} | {:.2} | {:.2} |",
+                counted.map_or_else(|| "-".to_owned(), |count| format!("{count:.0}")),
+                median(self.allocations[name].clone()),
+                median(self.cpu[name].clone()),
+                ratio(&self.cpu, name, "hyper-conn"),
+                ratio(&self.cpu, name, "ureq"),
+            );
         }
     }
-    for (name, than, most) in [
-        ("async-follow", "hyper-conn", 1.25),
-        ("async-call", "hyper-conn", 1.25),
-        ("blocking-follow", "ureq", 1.10),
-        ("blocking-call", "ureq", 1.10),
-    ] {
-        let what = format!("{name}: CPU beside {than}");
-        claims.at_most(&what, ratio(&cpu, name, than), most);
-    }
-    for (name, by_hand) in [
-        ("async-call", "hyper-conn+serde"),
-        ("blocking-call", "ureq+serde"),
-    ] {
-        if let (Some(ours), Some(theirs)) = (counted.get(name), counted.get(by_hand)) {
-            let what = format!("{name}: instructions on top of {by_hand}");
-            claims.at_most(&what, ours - theirs, 3_000.0);
+
+    fn claims(&self) -> Claims {
+        let mut claims = Claims::default();
+        for (name, most) in [
+            ("async-follow", 35_000.0),
+            ("async-call", 35_000.0),
+            ("blocking-follow", 42_000.0),
+            ("blocking-call", 42_000.0),
+        ] {
+            if let Some(count) = self.counted.get(name) {
+                claims.at_most(&format!("{name}: instructions of a poll"), *count, most);
+            }
         }
-        let more = median(allocations[name].clone()) - median(allocations[by_hand].clone());
-        claims.at_most(
-            &format!("{name}: allocations on top of {by_hand}"),
-            more,
-            5.0,
-        );
+        for (name, than, most) in [
+            ("async-follow", "hyper-conn", 1.25),
+            ("async-call", "hyper-conn", 1.25),
+            ("blocking-follow", "ureq", 1.10),
+            ("blocking-call", "ureq", 1.10),
+        ] {
+            let what = format!("{name}: CPU beside {than}");
+            claims.at_most(&what, ratio(&self.cpu, name, than), most);
+        }
+        for (name, by_hand) in [
+            ("async-call", "hyper-conn+serde"),
+            ("blocking-call", "ureq+serde"),
+        ] {
+            let counted = |name| self.counted.get(name);
+            if let (Some(ours), Some(theirs)) = (counted(name), counted(by_hand)) {
+                let what = format!("{name}: instructions on top of {by_hand}");
+                claims.at_most(&what, ours - theirs, 3_000.0);
+            }
+            let allocations = |name| median(self.allocations[name].clone());
+            let what = format!("{name}: allocations on top of {by_hand}");
+            claims.at_most(&what, allocations(name) - allocations(by_hand), 5.0);
+        }
+        claims
     }
-    Ok(claims.told())
 }
 
 fn uploads(mib: u64) -> Result<ExitCode, Box<dyn Error>> {
