@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 /// A request, its body already taken apart.
@@ -216,19 +217,16 @@ impl Head {
 
     /// Returns the path's segments, percent-decoded.
     pub(crate) fn segments(&self) -> Vec<String> {
-        self.path
-            .split('/')
-            .skip(1)
-            .map(|segment| percent_decode(segment, b' '))
-            .collect()
+        self.path.split('/').skip(1).map(decoded).collect()
     }
 
     /// Returns the query's pairs, decoded.
     pub(crate) fn pairs(&self) -> Vec<(String, String)> {
+        let blanks = |text: &str| decoded(&text.replace('+', " "));
         let pairs = self.query.split('&').filter(|pair| !pair.is_empty());
         pairs
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-            .map(|(key, value)| (percent_decode(key, b'+'), percent_decode(value, b'+')))
+            .map(|(key, value)| (blanks(key), blanks(value)))
             .collect()
     }
 }
@@ -256,11 +254,15 @@ impl Reply {
     /// Returns a JSON reply.
     #[must_use]
     pub fn json(status: u16, body: &Value) -> Self {
-        let headers = vec![("content-type", "application/json".to_owned())];
+        Self::of_json(status, body.to_string().into_bytes())
+    }
+
+    /// Returns a reply of JSON that is written already.
+    pub(crate) fn of_json(status: u16, body: Vec<u8>) -> Self {
         Self {
             status,
-            headers,
-            body: body.to_string().into_bytes(),
+            headers: vec![("content-type", "application/json".to_owned())],
+            body,
         }
     }
 
@@ -293,31 +295,9 @@ impl Reply {
     }
 }
 
-/// Decodes percent escapes; the byte `space` stands for a blank. A broken escape stays as it is.
-fn percent_decode(text: &str, space: u8) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let escape = (bytes[at] == b'%')
-            .then(|| bytes.get(at + 1..at + 3))
-            .flatten();
-        let decoded = escape
-            .filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match decoded {
-            Some(byte) => {
-                out.push(byte);
-                at += 3;
-            }
-            None => {
-                out.push(if bytes[at] == space { b' ' } else { bytes[at] });
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
+/// Decodes percent escapes. A broken escape stays as it is.
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

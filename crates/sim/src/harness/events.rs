@@ -41,14 +41,14 @@ impl Server {
         let mut body = format!("{{\"{name}\":").into_bytes();
         self.write_events(&mut body, number, from..until);
         body.extend_from_slice(format!(",\"{cursor_name}\":{cursor}}}").as_bytes());
-        Ok(json(body))
+        Ok(Reply::of_json(200, body))
     }
 
     fn all_events(&self, number: usize) -> Reply {
         let mut body = Vec::new();
         let visible = self.runs[number].log.visible(self.now);
         self.write_events(&mut body, number, 0..visible);
-        json(body)
+        Reply::of_json(200, body)
     }
 
     fn write_events(&self, body: &mut Vec<u8>, number: usize, events: std::ops::Range<u64>) {
@@ -106,13 +106,5 @@ impl Server {
         let log = &self.runs[number].log;
         log.envelope(event, seq, self.switches.redaction)
             .expect("only numbers of visible events are asked for")
-    }
-}
-
-fn json(body: Vec<u8>) -> Reply {
-    Reply {
-        status: 200,
-        headers: vec![("content-type", "application/json".to_owned())],
-        body,
     }
 }

@@ -333,11 +333,7 @@ impl Server {
             Endpoint::RevokeKey => self.revoke_key(id)?,
             Endpoint::RotateKey => self.rotate_key(id)?,
             Endpoint::Health => Reply::json(200, &json!({ "status": "ok" })),
-            Endpoint::OpenApi => Reply {
-                status: 200,
-                headers: vec![("content-type", "application/json".to_owned())],
-                body: OPENAPI.as_bytes().to_vec(),
-            },
+            Endpoint::OpenApi => Reply::of_json(200, OPENAPI.as_bytes().to_vec()),
         }))
     }
 
