@@ -23,46 +23,22 @@ pub struct Target {
     pub body: fn(&[u8]),
 }
 
+impl Target {
+    const fn new(name: &'static str, body: fn(&[u8])) -> Self {
+        Self { name, body }
+    }
+}
+
 /// All targets.
 pub const TARGETS: &[Target] = &[
-    Target {
-        name: "error_body",
-        body: error_body::target,
-    },
-    Target {
-        name: "multipart",
-        body: multipart::target,
-    },
-    Target {
-        name: "replies",
-        body: replies::target,
-    },
-    Target {
-        name: "retry_after",
-        body: retry_after::target,
-    },
-    Target {
-        name: "sanitise",
-        body: sanitise::target,
-    },
-    Target {
-        name: "snapshot",
-        body: snapshot::target,
-    },
-    Target {
-        name: "sse",
-        body: sse::target,
-    },
-    Target {
-        name: "task_agent_harness",
-        body: task::agent_harness,
-    },
-    Target {
-        name: "task_nanonets",
-        body: task::nanonets,
-    },
-    Target {
-        name: "url",
-        body: url::target,
-    },
+    Target::new("error_body", error_body::target),
+    Target::new("multipart", multipart::target),
+    Target::new("replies", replies::target),
+    Target::new("retry_after", retry_after::target),
+    Target::new("sanitise", sanitise::target),
+    Target::new("snapshot", snapshot::target),
+    Target::new("sse", sse::target),
+    Target::new("task_agent_harness", task::agent_harness),
+    Target::new("task_nanonets", task::nanonets),
+    Target::new("url", url::target),
 ];
