@@ -65,8 +65,7 @@ impl<T> NextExchange<T> {
 
 impl<P: Provider> Task<P> {
     pub(super) fn decide(&mut self, budget: &OriginBudget) -> Step {
-        self.judge_report(budget);
-        self.judge_opening(budget);
+        self.judge(budget);
         loop {
             if let Phase::Following(follow) = &mut self.phase
                 && self.cancel.detaching.is_none()
@@ -76,7 +75,13 @@ impl<P: Provider> Task<P> {
             if let Some(step) = self.hand_over() {
                 return step;
             }
-            if self.give_up(budget) || self.read_stream(budget) {
+            if self.give_up(budget) {
+                continue;
+            }
+            let (phase, mut cx) = self.parts();
+            let (changed, next) = phase.read_stream(&mut cx, budget);
+            self.go(next);
+            if changed {
                 continue;
             }
             let readable = self.phase.stream().and_then(Stream::readable);
@@ -128,17 +133,6 @@ impl<P: Provider> Task<P> {
         self.link.forget();
         let held = self.phase.stream_mut().and_then(Stream::drop_held);
         Some(held.map_or(Step::Done, |id| Step::Close { id }))
-    }
-
-    /// Reads the next thing from the stream; returns whether that changed anything.
-    fn read_stream(&mut self, budget: &OriginBudget) -> bool {
-        let (phase, mut cx) = self.parts();
-        let Phase::Following(follow) = phase else {
-            return false;
-        };
-        let (changed, next) = follow.read_stream(&mut cx, budget);
-        self.go(next);
-        changed
     }
 
     /// Returns the step that waits until the next exchange is due `later`; `None` if a state is to be saved first.
@@ -360,6 +354,18 @@ impl<P: Provider> Task<P> {
 }
 
 impl<P: Provider> Phase<P> {
+    /// Reads the next thing from the stream; returns whether that changed anything, and how it moves the task.
+    fn read_stream(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        budget: &OriginBudget,
+    ) -> (bool, Move<P::Output>) {
+        match self {
+            Self::Following(follow) => follow.read_stream(cx, budget),
+            Self::Starting(_) | Self::Finishing(_) | Self::Ended(_) => (false, Move::Stay),
+        }
+    }
+
     fn build(&mut self, env: &Env<P>, purpose: &Purpose) -> Result<Arc<Request>, BuildError> {
         match self {
             Self::Starting(starting) => Ok(starting.request.clone()),

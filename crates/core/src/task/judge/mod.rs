@@ -27,7 +27,7 @@ use super::link::Purpose;
 use super::phase::{Move, Phase, Terminal};
 use super::poller::{NOT_FOUND_READS, NotFound};
 use super::stream::asked::LastWait;
-use super::stream::{Aftermath, CROSS_CHECK, LULL, QUIET, StreamState};
+use super::stream::{Aftermath, CROSS_CHECK, LULL, QUIET, Stream, StreamState};
 use super::{Task, TurnState};
 use turn::Proof;
 use withdrawn::by_conversation;
@@ -46,17 +46,36 @@ fn aftermath_of(terminal: &Terminal) -> Aftermath {
 pub(super) use super::link::Report;
 
 impl<P: Provider> Task<P> {
-    /// Judges the report that is in, if any, and moves the task accordingly. A reply that the phase does not wait for
-    /// any more says nothing.
-    pub(super) fn judge_report(&mut self, budget: &OriginBudget) {
-        let Some((exchange, report)) = self.link.take_reported() else {
-            return;
-        };
-        let (phase, mut cx) = self.parts();
-        let cx = &mut cx;
-        let next = match (phase, exchange.purpose) {
-            (Phase::Starting(starting), Purpose::Start) => starting.judge(cx, report, budget),
-            (Phase::Following(follow), purpose) => match purpose {
+    /// Judges the reports that are in, and moves the task accordingly. The reply to the request that was to open the
+    /// stream is judged once nothing else is under way: it may end the task's following.
+    pub(super) fn judge(&mut self, budget: &OriginBudget) {
+        if let Some((exchange, report)) = self.link.take_reported() {
+            let (phase, mut cx) = self.parts();
+            let next = phase.judge(&mut cx, exchange.purpose, report, budget);
+            self.go(next);
+            let (phase, mut cx) = self.parts();
+            phase.update_clock(&mut cx);
+        }
+        if !self.link.is_busy() {
+            let (phase, mut cx) = self.parts();
+            let next = phase.judge_opening(&mut cx, budget);
+            self.go(next);
+        }
+    }
+}
+
+impl<P: Provider> Phase<P> {
+    /// Judges a report. A reply that the phase does not wait for any more says nothing.
+    fn judge(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        purpose: Purpose,
+        report: Report,
+        budget: &OriginBudget,
+    ) -> Move<P::Output> {
+        match (self, purpose) {
+            (Self::Starting(starting), Purpose::Start) => starting.judge(cx, report, budget),
+            (Self::Following(follow), purpose) => match purpose {
                 Purpose::Read(read) => follow.judge_poll(cx, &read, report, budget),
                 Purpose::Check => follow.judge_check(cx, report, budget),
                 Purpose::Write => follow.judge_write(cx, report, budget),
@@ -65,40 +84,31 @@ impl<P: Provider> Task<P> {
                 // Once the request that opens a stream is under way, the stream's region owns it.
                 Purpose::Start | Purpose::OpenStream(_) => Move::Stay,
             },
-            (Phase::Finishing(finish), Purpose::Read(read)) => {
+            (Self::Finishing(finish), Purpose::Read(read)) => {
                 finish.judge(cx, &read, report, budget)
             }
-            (Phase::Starting(_) | Phase::Finishing(_) | Phase::Ended(_), _) => Move::Stay,
-        };
-        self.go(next);
-        let (phase, mut cx) = self.parts();
-        phase.update_clock(&mut cx);
+            (Self::Starting(_) | Self::Finishing(_) | Self::Ended(_), _) => Move::Stay,
+        }
     }
 
-    /// Judges the reply to the request that was to open the stream, once nothing else is under way: it may end the
-    /// task's following.
-    pub(super) fn judge_opening(&mut self, budget: &OriginBudget) {
-        if self.link.is_busy() {
-            return;
-        }
-        let (phase, mut cx) = self.parts();
-        let Some(report) = phase
-            .task_mut()
-            .and_then(|follow| follow.stream.take_report())
-        else {
-            return;
+    /// Judges the reply to the request that was to open the stream, if it is in.
+    fn judge_opening(&mut self, cx: &mut Cx<'_, P>, budget: &OriginBudget) -> Move<P::Output> {
+        let stream = self.stream_mut();
+        let Some(report) = stream.and_then(Stream::take_report) else {
+            return Move::Stay;
         };
-        if let Phase::Following(follow) = phase {
-            let next = follow.judge_unopened(&mut cx, report, budget);
-            self.go(next);
-            let (phase, mut cx) = self.parts();
-            phase.update_clock(&mut cx);
-        } else if let Some(stream) = phase.stream_mut() {
+        if let Self::Following(follow) = self {
+            let next = follow.judge_unopened(cx, report, budget);
+            follow.update_clock(cx);
+            return next;
+        }
+        if let Some(stream) = self.stream_mut() {
             // The task is over: nobody needs a stream any more.
             stream.enter(StreamState::Closed {
                 due: Timestamp::MAX,
             });
         }
+        Move::Stay
     }
 }
 
