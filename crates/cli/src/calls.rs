@@ -1,17 +1,15 @@
 //! What the program asks a platform's server in that platform's own way: what every platform has, and what some have.
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value};
 use taskward::core::LenientList;
 use taskward::event::Status;
 use taskward::wire::DateTime;
 
-use crate::args::{Agents, Global};
+use crate::args::Agents;
 use crate::connection::Connection;
+use crate::cx::Cx;
 use crate::error::CliResult;
 use crate::exit::Exit;
-use crate::out::Out;
 use crate::platform::{Hint, Platform, unable};
 use crate::registry::Feature;
 use crate::task_ref::TaskRef;
@@ -125,7 +123,7 @@ pub(crate) trait Calls: Platform {
     }
 
     /// Lists, shows and changes the agents of the account.
-    async fn agents(_: Arc<Out>, _global: &Global, _args: Agents) -> CliResult<Exit> {
+    async fn agents(_cx: &Cx, _args: Agents) -> CliResult<Exit> {
         unable::<Self, _>(Feature::Agents)
     }
 }

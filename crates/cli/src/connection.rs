@@ -11,9 +11,9 @@ use taskward_sim::Sim;
 
 use crate::again;
 use crate::answers::form;
-use crate::args::Global;
 use crate::clock::ProgramClock;
 use crate::codes::Code;
+use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::failure_text::retrying;
 use crate::keys::{self, KeySource};
@@ -34,6 +34,8 @@ const SIM_SPEED: u32 = 20;
 pub(crate) struct Connection<P: Platform> {
     /// Where to print.
     pub(crate) out: Arc<Out>,
+    /// What its command was given.
+    pub(crate) cx: Cx,
     /// The account.
     pub(crate) client: Client<P>,
     /// The clock that the client runs by.
@@ -52,19 +54,18 @@ pub(crate) struct Connection<P: Platform> {
 
 impl<P: Platform> Connection<P> {
     /// A connection with the account of options and environment.
-    pub(crate) fn open(out: Arc<Out>, global: &Global, speed: Option<u32>) -> CliResult<Self> {
-        Self::journaled(out, global, speed, None)
+    pub(crate) fn open(cx: &Cx, speed: Option<u32>) -> CliResult<Self> {
+        Self::journaled(cx, speed, None)
     }
 
     /// The same, whose tasks are kept.
     pub(crate) fn journaled(
-        out: Arc<Out>,
-        global: &Global,
+        cx: &Cx,
         speed: Option<u32>,
         store: Option<TaskStore>,
     ) -> CliResult<Self> {
-        let account = keys::api_access::<P>(global)?;
-        out.redact(account.redactor);
+        let account = keys::api_access::<P>(&cx.global)?;
+        cx.out.redact(account.redactor);
         let prefix = P::DEFAULTS.api_prefix;
         let origin = Origin::parse(&account.base_url, prefix);
         let loopback = origin.as_ref().is_ok_and(Origin::is_loopback);
@@ -87,16 +88,16 @@ impl<P: Platform> Connection<P> {
             .next("see", "taskward sim", "prints the key that it takes"));
         }
         if let Some(warning) = account.source.warning() {
-            out.say(&format!("warning: {warning}"));
+            cx.out.say(&format!("warning: {warning}"));
         }
-        if account.was_trimmed && out.is_verbose() {
-            out.say(&format!(
+        if account.was_trimmed && cx.out.is_verbose() {
+            cx.out.say(&format!(
                 "the line break at the end of the key from {} was dropped",
                 account.source
             ));
         }
         let connection = Self::build(
-            out,
+            cx,
             account.key,
             &account.base_url,
             account.source,
@@ -111,7 +112,7 @@ impl<P: Platform> Connection<P> {
     }
 
     /// A connection with a simulator of its own.
-    pub(crate) fn simulated(out: Arc<Out>, speed: Option<u32>) -> CliResult<Self> {
+    pub(crate) fn simulated(cx: &Cx, speed: Option<u32>) -> CliResult<Self> {
         let speed = speed.unwrap_or(SIM_SPEED);
         let sim = Sim::builder()
             .speed(f64::from(speed))
@@ -119,7 +120,7 @@ impl<P: Platform> Connection<P> {
             .map_err(|e| CliError::new(Code::Local, format!("cannot start the simulator: {e}")))?;
         let (base_url, key) = P::simulated(&sim);
         Self::build(
-            out,
+            cx,
             SecretString::from(key),
             &base_url,
             KeySource::Simulator,
@@ -131,17 +132,17 @@ impl<P: Platform> Connection<P> {
 
     /// A connection with the platform's own server, for tests that send nothing.
     #[cfg(test)]
-    pub(crate) fn offline(out: Arc<Out>) -> CliResult<Self> {
+    pub(crate) fn offline(cx: &Cx) -> CliResult<Self> {
         let (key, source) = ("id:live-canary-4f1c2b7e9d", P::DEFAULTS.key_variable);
         let source = KeySource::Variable(source);
         let folder = tempfile::tempdir().expect("a folder");
-        let store = TaskStore::at(folder.path(), &out);
+        let store = TaskStore::at(folder.path(), &cx.out);
         let (key, server) = (key.into(), P::DEFAULTS.base_url);
-        Self::build(out, key, server, source, 1, None, Some(store))
+        Self::build(cx, key, server, source, 1, None, Some(store))
     }
 
     fn build(
-        out: Arc<Out>,
+        cx: &Cx,
         key: SecretString,
         base_url: &str,
         source: KeySource,
@@ -166,7 +167,8 @@ impl<P: Platform> Connection<P> {
             ))
         })?;
         Ok(Self {
-            out,
+            out: cx.out.clone(),
+            cx: cx.clone(),
             client,
             clock: ProgramClock::new(speed),
             signals: Signals::listen(),

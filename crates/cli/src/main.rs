@@ -10,6 +10,7 @@ mod command_line;
 mod commands;
 mod confirm;
 mod connection;
+mod cx;
 mod decisions;
 mod error;
 mod exact;

@@ -13,9 +13,9 @@ use taskward::journal::{Claim, Damage, Entry, EntryId, FileJournal, JournalError
 use taskward::question::QuestionId;
 use taskward::{Error, Snapshot, TaskId};
 
-use crate::args::Global;
 use crate::codes::Code;
 use crate::command_line;
+use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::out::Out;
 use crate::registry::ProviderName;
@@ -84,12 +84,12 @@ impl std::fmt::Debug for TaskStore {
 
 impl TaskStore {
     /// For a command that starts something: what cannot be kept is not started.
-    pub(crate) fn for_start(out: &Arc<Out>, global: &Global) -> CliResult<Option<Self>> {
-        if global.no_journal {
-            out.say("--no-journal: if the reply to the start is lost, recover knows nothing of it, and the same command again may start a second task");
+    pub(crate) fn for_start(cx: &Cx) -> CliResult<Option<Self>> {
+        if cx.global.no_journal {
+            cx.out.say("--no-journal: if the reply to the start is lost, recover knows nothing of it, and the same command again may start a second task");
             return Ok(None);
         }
-        let store = Self::open_or_temporary(out).map_err(|why| unwritten(&why))?;
+        let store = Self::open_or_temporary(&cx.out).map_err(|why| unwritten(&why))?;
         // What cannot be pruned is there for longer.
         let _ = store.0.journal.prune(KEEP.0, KEEP.1);
         shown::prune(store.0.journal.folder(), KEEP.0);
@@ -97,15 +97,16 @@ impl TaskStore {
     }
 
     /// For a command that only follows: it goes on without.
-    pub(crate) fn for_watch(out: &Arc<Out>, global: &Global) -> Option<Self> {
-        if global.no_journal {
-            out.say("--no-journal: watch --last will not know this task");
+    pub(crate) fn for_watch(cx: &Cx) -> Option<Self> {
+        if cx.global.no_journal {
+            cx.out
+                .say("--no-journal: watch --last will not know this task");
             return None;
         }
-        match Self::open_or_temporary(out) {
+        match Self::open_or_temporary(&cx.out) {
             Ok(store) => Some(store),
             Err(why) => {
-                out.say(&format!(
+                cx.out.say(&format!(
                     "warning: {why}: watch --last will not know this task"
                 ));
                 None
@@ -114,15 +115,15 @@ impl TaskStore {
     }
 
     /// For a command that shows a question: without, it counts as not shown.
-    pub(crate) fn for_showing(out: &Arc<Out>, global: &Global) -> Option<Self> {
-        let why = match global.no_journal {
+    pub(crate) fn for_showing(cx: &Cx) -> Option<Self> {
+        let why = match cx.global.no_journal {
             true => "--no-journal".to_owned(),
-            false => match Self::open_or_temporary(out) {
+            false => match Self::open_or_temporary(&cx.out) {
                 Ok(store) => return Some(store),
                 Err(why) => format!("warning: {why}"),
             },
         };
-        out.say(&format!(
+        cx.out.say(&format!(
             "{why}: that the question was shown is not kept, and its answer needs --question"
         ));
         None
@@ -137,30 +138,30 @@ impl TaskStore {
     }
 
     /// For a command about what is remembered.
-    pub(crate) fn open(out: &Arc<Out>, global: &Global) -> CliResult<Self> {
-        if global.no_journal {
+    pub(crate) fn open(cx: &Cx) -> CliResult<Self> {
+        if cx.global.no_journal {
             let what = "nothing can be found with --no-journal";
             return Err(CliError::new(Code::Usage, what).why("Nothing was sent."));
         }
         // To read it, it need not be possible to write to it.
         let journal = state_folder()
-            .map(|folder| FileJournal::open_to_read_reporting_waits(folder, waiting(out)));
+            .map(|folder| FileJournal::open_to_read_reporting_waits(folder, waiting(&cx.out)));
         match journal {
-            Some(Ok(journal)) => Ok(Self::new(journal, out)),
-            _ => Self::open_or_temporary(out).map_err(|why| unread(&why)),
+            Some(Ok(journal)) => Ok(Self::new(journal, &cx.out)),
+            _ => Self::open_or_temporary(&cx.out).map_err(|why| unread(&why)),
         }
     }
 
     /// For a command that needs none: what there is.
-    pub(crate) fn existing(out: &Arc<Out>, global: &Global) -> Option<Self> {
+    pub(crate) fn existing(cx: &Cx) -> Option<Self> {
         let folder = state_folder()?;
-        if global.no_journal || !folder.is_dir() {
+        if cx.global.no_journal || !folder.is_dir() {
             return None;
         }
-        match FileJournal::open_to_read_reporting_waits(folder, waiting(out)) {
-            Ok(journal) => Some(Self::new(journal, out)),
+        match FileJournal::open_to_read_reporting_waits(folder, waiting(&cx.out)) {
+            Ok(journal) => Some(Self::new(journal, &cx.out)),
             Err(error) => {
-                out.say(&format!(
+                cx.out.say(&format!(
                     "warning: {error}: what was started here may be missing"
                 ));
                 None

@@ -17,6 +17,7 @@ use taskward::{Answer, Question, Reply};
 
 use crate::args::{Follow, Global, OnApproval};
 use crate::codes::Code;
+use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::out::Out;
 use crate::registry::ProviderName;
@@ -43,8 +44,7 @@ pub(crate) struct Asker {
 
 impl Asker {
     pub(crate) fn new(
-        out: Arc<Out>,
-        global: &Global,
+        cx: &Cx,
         follow: &Follow,
         provider: ProviderName,
         stdin_is_taken: bool,
@@ -65,9 +65,9 @@ impl Asker {
                 })
             })
             .collect::<Result<_, _>>()?;
-        let person = is_attended(global)? && !stdin_is_taken;
+        let person = is_attended(&cx.global)? && !stdin_is_taken;
         Ok(Self {
-            out,
+            out: cx.out.clone(),
             answers: Mutex::new(answers),
             on_approval: follow.on_approval.unwrap_or(OnApproval::Ask),
             command: follow.on_question.clone(),

@@ -1,26 +1,26 @@
 //! `taskward api`: any call of the API, with the key, to the server it belongs to and nowhere else.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 use taskward::core::IdempotencyKey;
 use taskward::core::bytes::Bytes;
 use taskward::core::http::{Method, uri::PathAndQuery};
 use taskward::core::{BuildError, Operation, ReadError, Request, Response, Safety};
 
-use crate::args::{Api, Global};
+use crate::args::Api;
 use crate::calls::Calls;
 use crate::connection::Connection;
+use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::exact;
 use crate::exit::Exit;
 use crate::lines::pretty;
-use crate::out::Out;
-use crate::registry::on_platform;
 use crate::text_arg::text_or_file;
 
-pub(super) async fn api(out: Arc<Out>, global: &Global, args: Api) -> CliResult<Exit> {
-    let body = on_platform!(global.provider(), P => call::<P>(out.clone(), global, &args).await)?;
+pub(super) async fn api<P: Calls>(cx: &Cx, args: &Api) -> CliResult<Exit> {
+    let call = Raw::new(P::DEFAULTS.api_prefix, P::BESIDE, args)?;
+    let connection: Connection<P> = Connection::open(cx, None)?;
+    let body = connection.call(call).await?;
+    let out = &cx.out;
     match serde_json::from_slice::<Value>(&body) {
         Ok(value) if out.is_json() => out.data(&value),
         Ok(value) if out.is_for_people() => out.print(&pretty(&value))?,
@@ -35,12 +35,6 @@ pub(super) async fn api(out: Arc<Out>, global: &Global, args: Api) -> CliResult<
         }
     }
     Ok(Exit::Ok)
-}
-
-async fn call<P: Calls>(out: Arc<Out>, global: &Global, args: &Api) -> CliResult<Bytes> {
-    let call = Raw::new(P::DEFAULTS.api_prefix, P::BESIDE, args)?;
-    let connection: Connection<P> = Connection::open(out, global, None)?;
-    connection.call(call).await
 }
 
 #[derive(Clone)]

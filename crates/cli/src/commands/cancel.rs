@@ -7,17 +7,16 @@ use taskward::error::ApiError;
 use taskward::outcome::CancelResult;
 use taskward::{Event, Outcome, RunResult};
 
-use crate::args::{self, Cancel, Global};
+use crate::args::{self, Cancel};
 use crate::calls::Calls;
 use crate::codes::Code;
 use crate::confirm;
 use crate::connection::Connection;
+use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::exit_report;
 use crate::follow::{Deadlines, FollowSetup, Followed, LAST_CHANCE};
-use crate::out::Out;
-use crate::registry::{Feature, on_platform};
 use crate::report::{Reporter, result_line};
 use crate::sanitise::one_line;
 use crate::sent::StartKind;
@@ -26,22 +25,19 @@ use crate::task_ref::TaskRef;
 /// Failures in a row after which a server that is down is left alone.
 const GIVEN_UP: u32 = 8;
 
-pub(super) async fn cancel(out: Arc<Out>, global: &Global, args: Cancel) -> CliResult<Exit> {
-    let task = global.task_for(&args.task, Feature::Cancel)?;
+pub(super) async fn cancel<P: Calls>(cx: &Cx, task: TaskRef, args: Cancel) -> CliResult<Exit> {
     let deadlines = Deadlines::both(args::timeout(args.timeout)?);
     if !args.yes {
-        confirm::attended(global, "cancelling cannot be undone")
+        confirm::attended(&cx.global, "cancelling cannot be undone")
             .map_err(|error| error.task(&task))?;
         let question = format!("stop {task}? What it has done so far is lost");
-        if !confirm::sure(&out, &question) {
+        if !confirm::sure(&cx.out, &question) {
             let declined = confirm::declined("not cancelled; nothing was sent");
             return Err(declined.task(&task));
         }
     }
-    on_platform!(task.provider(), P => {
-        let connection: Connection<P> = Connection::open(out, global, args.speed)?;
-        stop(&connection, &task, deadlines).await
-    })
+    let connection: Connection<P> = Connection::open(cx, args.speed)?;
+    stop(&connection, &task, deadlines).await
 }
 
 /// Asks the server to stop the task, and prints how it ended.

@@ -7,31 +7,22 @@ use taskward::Outcome;
 use taskward::core::{EventSeq, RawEvent, TimeLimit};
 
 use super::read::each_event;
-use crate::args::{Events, Global};
+use crate::args::Events;
 use crate::calls::Calls;
 use crate::connection::Connection;
+use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::exit_report;
 use crate::follow::{Deadlines, FollowSetup};
 use crate::out::Out;
-use crate::registry::{Feature, on_platform};
 use crate::report::{Reporter, event_line, result_line};
 use crate::sent::StartKind;
 use crate::task_ref::TaskRef;
 
-pub(super) async fn events(out: Arc<Out>, global: &Global, args: Events) -> CliResult<Exit> {
-    let task = global.task_for(&args.task, Feature::Events)?;
-    on_platform!(task.provider(), P => list::<P>(out, global, &task, args).await)
-}
-
-async fn list<P: Calls>(
-    out: Arc<Out>,
-    global: &Global,
-    task: &TaskRef,
-    args: Events,
-) -> CliResult<Exit> {
-    let connection: Connection<P> = Connection::open(out, global, args.speed)?;
+pub(super) async fn events<P: Calls>(cx: &Cx, task: TaskRef, args: Events) -> CliResult<Exit> {
+    let connection: Connection<P> = Connection::open(cx, args.speed)?;
+    let task = &task;
     let after = args.after.map(EventSeq);
     if args.follow {
         return follow(&connection, task, after, args.timeout).await;

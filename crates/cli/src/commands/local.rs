@@ -1,7 +1,6 @@
 //! What the journal of this machine has: tasks by name, and starts whose outcome is unknown.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use serde_json::{Value, json};
 use taskward::core::Timestamp;
@@ -10,6 +9,7 @@ use taskward::journal::{Damage, Entry, EntryId};
 use super::table;
 use crate::args::Global;
 use crate::clock::ago;
+use crate::cx::Cx;
 use crate::error::CliResult;
 use crate::exit::Exit;
 use crate::lines::{self, LineType};
@@ -26,11 +26,11 @@ pub(super) struct Here {
 
 impl Here {
     /// Looks; that the journal cannot be read is told, and ends nothing.
-    pub(super) fn read(out: &Arc<Out>, global: &Global) -> Self {
-        let store = TaskStore::existing(out, global);
+    pub(super) fn read(cx: &Cx) -> Self {
+        let store = TaskStore::existing(cx);
         let entries = store.map(|store| store.list()).transpose();
         let entries = entries.unwrap_or_else(|error| {
-            out.say(&format!(
+            cx.out.say(&format!(
                 "warning: {}: starts made here may be missing: {}",
                 error.what(),
                 error.reasons()
@@ -66,9 +66,9 @@ impl Here {
 }
 
 /// Prints what is known, the one kept last first: at most so many tasks, and every start whose outcome is unknown.
-pub(super) fn all(out: &Arc<Out>, global: &Global, most: u32) -> CliResult<Exit> {
-    let store = TaskStore::open(out, global)?;
-    let mut entries = of_provider(store.list()?, global);
+pub(super) fn all(cx: &Cx, most: u32) -> CliResult<Exit> {
+    let store = TaskStore::open(cx)?;
+    let mut entries = of_provider(store.list()?, &cx.global);
     // Whose they are nobody can read.
     let hidden = store.unreadable()?;
     // One that was started and then watched is there twice.
@@ -86,14 +86,14 @@ pub(super) fn all(out: &Arc<Out>, global: &Global, most: u32) -> CliResult<Exit>
         is_shown
     });
     print(
-        out,
+        &cx.out,
         &entries,
         &hidden,
         "no task was started or followed on this machine",
     )?;
     if entries.len() < all {
         let shown = entries.len();
-        out.say(&format!(
+        cx.out.say(&format!(
             "{shown} of {all} shown; all: taskward ls --local --limit {all}"
         ));
     }

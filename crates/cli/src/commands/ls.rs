@@ -1,27 +1,25 @@
 //! `taskward ls`: the tasks of the account, newest first.
 
-use std::sync::Arc;
-
 use serde_json::json;
 
 use super::local;
 use super::table::{self, Table};
-use crate::args::{Global, Ls};
+use crate::args::Ls;
 use crate::calls::{Calls, ListedTask, TaskFilter};
 use crate::connection::Connection;
+use crate::cx::Cx;
 use crate::error::CliResult;
 use crate::exit::Exit;
 use crate::lines::{self, LineType};
-use crate::out::Out;
 use crate::registry::{Feature, on_platform};
 use crate::text_arg::moments;
 
 /// The columns for people and pipes.
 const HEAD: &[&str] = &["task", "status", "created", "agent", "title", "local"];
 
-pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> CliResult<Exit> {
+pub(super) async fn ls(cx: &Cx, args: Ls) -> CliResult<Exit> {
     if args.local {
-        return local::all(&out, global, args.limit);
+        return local::all(cx, args.limit);
     }
     let (created_after, created_before) =
         moments(("--since", args.since), ("--until", args.until))?;
@@ -34,24 +32,24 @@ pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> CliResult<Ex
         title: args.title,
         ..TaskFilter::default()
     };
-    let provider = global.provider_for(Feature::Ls).map_err(|error| {
-        let local = format!("taskward ls --local --provider {}", global.provider());
+    let provider = cx.global.provider_for(Feature::Ls).map_err(|error| {
+        let local = format!("taskward ls --local --provider {}", cx.global.provider());
         error.next("see", local, "the ones known here")
     })?;
-    on_platform!(provider, P => list::<P>(&out, global, wanted).await)
+    on_platform!(provider, P => list::<P>(cx, wanted).await)
 }
 
-async fn list<P: Calls>(out: &Arc<Out>, global: &Global, wanted: TaskFilter) -> CliResult<Exit> {
-    let connection: Connection<P> = Connection::open(out.clone(), global, None)?;
-    let here = local::Here::read(out, global);
-    let mut table = Table::new(out, HEAD);
+async fn list<P: Calls>(cx: &Cx, wanted: TaskFilter) -> CliResult<Exit> {
+    let connection: Connection<P> = Connection::open(cx, None)?;
+    let here = local::Here::read(cx);
+    let mut table = Table::new(&cx.out, HEAD);
     let read = P::tasks(&connection, wanted, |task| {
         let known = task.task.as_ref().is_some_and(|task| here.knows(task));
         table.add(|| line(&task, known), |people| row(&task, known, people))
     });
     let read = read.await;
     table.end(read, "no tasks")?;
-    here.tell_open(out);
+    here.tell_open(&cx.out);
     Ok(Exit::Ok)
 }
 

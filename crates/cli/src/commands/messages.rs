@@ -1,30 +1,23 @@
 //! `taskward messages`: a task's conversation, oldest first.
 
-use std::sync::Arc;
-
 use serde_json::json;
 
 use super::{question, table};
-use crate::args::{Global, OneTask};
+use crate::args::OneTask;
 use crate::calls::{Calls, Said};
 use crate::clock::age;
 use crate::connection::Connection;
+use crate::cx::Cx;
 use crate::error::CliResult;
 use crate::exit::Exit;
 use crate::lines::{self, LineType};
-use crate::out::Out;
-use crate::registry::{Feature, on_platform};
 use crate::report::{question_head, question_line, words};
 use crate::sanitise::one_line;
 use crate::task_ref::TaskRef;
 
-pub(super) async fn messages(out: Arc<Out>, global: &Global, args: OneTask) -> CliResult<Exit> {
-    let task = global.task_for(&args.task, Feature::Messages)?;
-    on_platform!(task.provider(), P => print::<P>(&out, global, &task).await)
-}
-
-async fn print<P: Calls>(out: &Arc<Out>, global: &Global, task: &TaskRef) -> CliResult<Exit> {
-    let mut connection: Connection<P> = Connection::open(out.clone(), global, None)?;
+pub(super) async fn messages<P: Calls>(cx: &Cx, task: TaskRef, _: OneTask) -> CliResult<Exit> {
+    let (out, task) = (&cx.out, &task);
+    let mut connection: Connection<P> = Connection::open(cx, None)?;
     let messages = P::messages(&connection, task).await?;
     for message in messages.readable() {
         if out.is_json() {
@@ -41,7 +34,7 @@ async fn print<P: Calls>(out: &Arc<Out>, global: &Global, task: &TaskRef) -> Cli
         .readable()
         .rfind(|message| !said(message).is_empty());
     if let Some(newest) = spoke.filter(|message| message.is_agent) {
-        question(&mut connection, global, task, &said(newest)).await?;
+        question(&mut connection, task, &said(newest)).await?;
     }
     Ok(Exit::Ok)
 }
@@ -49,7 +42,6 @@ async fn print<P: Calls>(out: &Arc<Out>, global: &Global, task: &TaskRef) -> Cli
 /// Tells that the last that was said is an open question, when it is one.
 async fn question<P: Calls>(
     connection: &mut Connection<P>,
-    global: &Global,
     task: &TaskRef,
     newest: &str,
 ) -> CliResult<()> {
@@ -84,7 +76,7 @@ async fn question<P: Calls>(
     }
     // Its words stand in the conversation.
     let was_read = connection.out.is_printed();
-    question::keep_shown(connection, global, task, &open, was_read).await
+    question::keep_shown(connection, task, &open, was_read).await
 }
 
 fn said(message: &Said) -> String {

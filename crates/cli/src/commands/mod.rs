@@ -27,40 +27,61 @@ use std::sync::Arc;
 
 use crate::args::{Cli, Command};
 use crate::calls::Calls as _;
+use crate::cx::Cx;
 use crate::error::CliResult;
 use crate::exit::Exit;
 use crate::out::Out;
 use crate::registry::{Feature, on_platform};
 
+/// Does what a command does to a task on the platform of that task, where it can.
+macro_rules! of_task {
+    ($cx:expr, $args:expr, $feature:ident, $($command:ident)::+) => {{
+        let task = $cx.global.task_for(&$args.task, Feature::$feature)?;
+        on_platform!(task.provider(), P => $($command)::+::<P>($cx, task, $args).await)
+    }};
+}
+
 /// Does what was asked.
 pub(crate) async fn perform(cli: Cli, out: Arc<Out>) -> CliResult<Exit> {
-    let global = &cli.global;
+    let global = Arc::new(cli.global);
+    let cx = &Cx { out, global };
     let exit = match cli.command {
-        Command::Run(args) => run::run(out.clone(), global, *args).await,
-        Command::Watch(args) => watch::watch(out.clone(), global, args).await,
-        Command::Recover(args) => recover::recover(out.clone(), global, args).await,
-        Command::Status(args) => status::status(out.clone(), global, args).await,
-        Command::Result(args) => result::result(out.clone(), global, args).await,
-        Command::Messages(args) => messages::messages(out.clone(), global, args).await,
-        Command::Reply(args) => answer::reply(out.clone(), global, args).await,
-        Command::Send(args) => send::send(out.clone(), global, args).await,
-        Command::Approve(args) => answer::approve(out.clone(), global, args).await,
-        Command::Reject(args) => answer::reject(out.clone(), global, args).await,
-        Command::Input(args) => answer::input(out.clone(), global, args).await,
-        Command::Events(args) => events::events(out.clone(), global, args).await,
-        Command::ResumeRun(args) => resume_run::resume_run(out.clone(), global, args).await,
-        Command::Usage(args) => usage::usage(out.clone(), global, args).await,
-        Command::Cancel(args) => cancel::cancel(out.clone(), global, args).await,
-        Command::Ls(args) => ls::ls(out.clone(), global, args).await,
-        Command::Agents(args) => {
-            let provider = global.provider_for(Feature::Agents)?;
-            on_platform!(provider, P => P::agents(out.clone(), global, args).await)
+        Command::Run(args) => run::run(cx, *args).await,
+        Command::Watch(args) => watch::watch(cx, args).await,
+        Command::Recover(args) => recover::recover(cx, args).await,
+        Command::Status(args) => {
+            let task = cx.global.task(&args.task)?;
+            on_platform!(task.provider(), P => status::status::<P>(cx, &task).await)
         }
-        Command::Api(args) => api::api(out.clone(), global, args).await,
-        Command::Sim(args) => sim::sim(out.clone(), args).await,
-        Command::Help { topic } => help::help(&out, &topic),
+        Command::Result(args) => {
+            let task = cx.global.task(&args.task)?;
+            on_platform!(task.provider(), P => result::result::<P>(cx, &task, args).await)
+        }
+        Command::Messages(args) => of_task!(cx, args, Messages, messages::messages),
+        Command::Reply(args) => of_task!(cx, args, Reply, answer::reply),
+        Command::Send(args) => of_task!(cx, args, Send, send::send),
+        Command::Approve(args) => of_task!(cx, args, Approve, answer::approve),
+        Command::Reject(args) => of_task!(cx, args, Reject, answer::reject),
+        Command::Input(args) => of_task!(cx, args, Input, answer::input),
+        Command::Events(args) => of_task!(cx, args, Events, events::events),
+        Command::ResumeRun(args) => of_task!(cx, args, ResumeRun, resume_run::resume_run),
+        Command::Cancel(args) => of_task!(cx, args, Cancel, cancel::cancel),
+        Command::Usage(args) => {
+            let provider = cx.global.provider_for(Feature::Usage)?;
+            on_platform!(provider, P => usage::usage::<P>(cx, args).await)
+        }
+        Command::Ls(args) => ls::ls(cx, args).await,
+        Command::Agents(args) => {
+            let provider = cx.global.provider_for(Feature::Agents)?;
+            on_platform!(provider, P => P::agents(cx, args).await)
+        }
+        Command::Api(args) => {
+            on_platform!(cx.global.provider(), P => api::api::<P>(cx, &args).await)
+        }
+        Command::Sim(args) => sim::sim(&cx.out, args).await,
+        Command::Help { topic } => help::help(&cx.out, &topic),
     }?;
     // What the JSON modes printed is checked once, at the end.
-    out.check()?;
+    cx.out.check()?;
     Ok(exit)
 }

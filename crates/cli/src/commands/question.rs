@@ -13,7 +13,6 @@ use taskward::question::QuestionId;
 use taskward::{Event, Policy, Provider, Question, TaskId};
 
 use super::read::{Read, each_event};
-use crate::args::Global;
 use crate::calls::{Calls, TaskFilter};
 use crate::codes::Code;
 use crate::connection::Connection;
@@ -189,7 +188,6 @@ impl<P: Provider> Operation for Conversation<P> {
 /// from then on. Where that cannot be written down it counts as not shown.
 pub(super) async fn keep_shown<P: Calls>(
     connection: &mut Connection<P>,
-    global: &Global,
     task: &TaskRef,
     question: &Question,
     was_read: bool,
@@ -197,7 +195,7 @@ pub(super) async fn keep_shown<P: Calls>(
     if !was_read {
         return Ok(());
     }
-    let Some(store) = TaskStore::for_showing(&connection.out, global) else {
+    let Some(store) = TaskStore::for_showing(&connection.cx) else {
         return Ok(());
     };
     if connection

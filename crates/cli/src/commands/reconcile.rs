@@ -6,7 +6,6 @@ use taskward::question::{Answered, QuestionId};
 use taskward::{Event, Policy, Snapshot};
 
 use crate::answers::{self, is_attended};
-use crate::args::Global;
 use crate::calls::Calls;
 use crate::codes::Code;
 use crate::command_line;
@@ -44,12 +43,7 @@ pub(super) struct Found {
 
 impl<P: Calls> EarlierWrite<'_, P> {
     /// Looks for what was said before.
-    pub(super) async fn read(
-        &self,
-        kept: Snapshot,
-        global: &Global,
-        reporter: Arc<Reporter>,
-    ) -> CliResult<Found> {
+    pub(super) async fn read(&self, kept: Snapshot, reporter: Arc<Reporter>) -> CliResult<Found> {
         let connection = self.connection;
         let said = kept.unconfirmed_write().unwrap_or_default().to_owned();
         connection
@@ -93,7 +87,7 @@ impl<P: Calls> EarlierWrite<'_, P> {
             how,
             Answered::Applied | Answered::Gone(_) | Answered::Refused | Answered::NotSent
         ) {
-            self.unknown(&said, question.as_ref(), global).await?;
+            self.unknown(&said, question.as_ref()).await?;
         }
         Ok(Found {
             how,
@@ -116,16 +110,13 @@ impl<P: Calls> EarlierWrite<'_, P> {
     }
 
     /// Nobody knows, so a person decides.
-    async fn unknown(
-        &self,
-        said: &str,
-        answered: Option<&QuestionId>,
-        global: &Global,
-    ) -> CliResult<()> {
+    async fn unknown(&self, said: &str, answered: Option<&QuestionId>) -> CliResult<()> {
         let what = "something that was sent from here before may or may not have arrived";
         let said = one_line(said);
         let question = format!("{what} ({said:?}); send this anyway?");
-        if is_attended(global)? && answers::sure(&self.connection.out, &question).await {
+        if is_attended(&self.connection.cx.global)?
+            && answers::sure(&self.connection.out, &question).await
+        {
             return Ok(());
         }
         let see = self.connection.command(&P::conversation(self.task));

@@ -1,7 +1,5 @@
 //! `taskward result`: the answer of a task that is over, or its whole feed.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 use taskward::core::{EventKind, PollResult, ReadKind, UnconfirmedEnd};
 use taskward::event::Status;
@@ -10,34 +8,30 @@ use taskward::{Outcome, Output as _};
 
 use super::read::{Read, each_event};
 use super::status::exit_of;
-use crate::args::{Global, ResultOf};
+use crate::args::ResultOf;
 use crate::calls::Calls;
 use crate::codes::Code;
 use crate::connection::Connection;
+use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::exit_report;
 use crate::lines::{LineType, line};
-use crate::out::Out;
 use crate::platform::Transcript;
 use crate::print::Destination;
-use crate::registry::on_platform;
 use crate::report::Reporter;
 use crate::sanitise::one_line;
 use crate::sent::StartKind;
 use crate::task_ref::TaskRef;
 
-pub(super) async fn result(out: Arc<Out>, global: &Global, args: ResultOf) -> CliResult<Exit> {
+pub(super) async fn result<P: Calls>(cx: &Cx, task: &TaskRef, args: ResultOf) -> CliResult<Exit> {
     let to = Destination::new(args.output, args.print)?;
-    let task = global.task(&args.task)?;
-    let done = on_platform!(task.provider(), P => {
-        let connection: Connection<P> = Connection::open(out, global, None)?;
-        match args.full {
-            true => feed(&connection, &task).await,
-            false => answer(&connection, &task, &to).await,
-        }
-    });
-    done.map_err(|error| error.task(&task))
+    let connection: Connection<P> = Connection::open(cx, None)?;
+    let done = match args.full {
+        true => feed(&connection, task).await,
+        false => answer(&connection, task, &to).await,
+    };
+    done.map_err(|error| error.task(task))
 }
 
 /// Prints all that is told of the steps of a task, whatever its state.

@@ -11,44 +11,32 @@ use super::effect::{LANDING, Seen, effect};
 use super::question;
 use super::reconcile::EarlierWrite;
 use crate::answers::Asker;
-use crate::args::{Global, Send};
+use crate::args::Send;
 use crate::calls::Calls;
 use crate::clock::{age, span};
 use crate::codes::Code;
 use crate::command_line;
 use crate::connection::Connection;
+use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::exit_report;
 use crate::follow::{Deadlines, FollowSetup, Followed};
-use crate::out::Out;
 use crate::print::Destination;
-use crate::registry::{Feature, on_platform};
 use crate::report::{Reporter, result_line};
 use crate::sent::StartKind;
 use crate::store::TaskStore;
 use crate::task_ref::TaskRef;
 
-pub(super) async fn send(out: Arc<Out>, global: &Global, args: Send) -> CliResult<Exit> {
-    let task = global.task_for(&args.task, Feature::Send)?;
-    on_platform!(task.provider(), P => message::<P>(out, global, task, args).await)
-}
-
-async fn message<P: Calls>(
-    out: Arc<Out>,
-    global: &Global,
-    task: TaskRef,
-    args: Send,
-) -> CliResult<Exit> {
+pub(super) async fn send<P: Calls>(cx: &Cx, task: TaskRef, args: Send) -> CliResult<Exit> {
     let from_stdin = args.text == "-";
-    let text = answer::words(global, args.text)?;
+    let text = answer::words(&cx.global, args.text)?;
     let deadlines = Deadlines::of(&args.follow)?;
     let to = Destination::new(args.follow.output.clone(), args.follow.print)?;
-    let taken = from_stdin || global.key_stdin;
-    let asker = Asker::new(out.clone(), global, &args.follow, P::ID, taken)?;
-    let store = TaskStore::for_watch(&out, global);
-    let connection: Connection<P> =
-        Connection::journaled(out.clone(), global, args.follow.speed, store)?;
+    let taken = from_stdin || cx.global.key_stdin;
+    let asker = Asker::new(cx, &args.follow, P::ID, taken)?;
+    let store = TaskStore::for_watch(cx);
+    let connection: Connection<P> = Connection::journaled(cx, args.follow.speed, store)?;
     connection.banner();
     let reporter = Arc::new(Reporter::new(&connection, Some(task.clone()), false));
     reporter.watching();
@@ -57,7 +45,7 @@ async fn message<P: Calls>(
     let earlier = match connection.unconfirmed(&task).filter(|_| !args.force_new) {
         Some(kept) => {
             let policy = deadlines.policy();
-            arrived(&connection, &task, policy, kept, global, &reporter, &text).await?
+            arrived(&connection, &task, policy, kept, &reporter, &text).await?
         }
         None => None,
     };
@@ -96,7 +84,6 @@ async fn arrived<P: Calls>(
     task: &TaskRef,
     policy: Policy,
     kept: Snapshot,
-    global: &Global,
     reporter: &Arc<Reporter>,
     text: &str,
 ) -> CliResult<Option<Snapshot>> {
@@ -107,7 +94,7 @@ async fn arrived<P: Calls>(
         answers: false,
         policy,
     };
-    let found = earlier.read(kept, global, reporter.clone()).await?;
+    let found = earlier.read(kept, reporter.clone()).await?;
     if found.how != Answered::Applied {
         return Ok(None);
     }

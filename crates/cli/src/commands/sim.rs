@@ -1,7 +1,6 @@
 //! `taskward sim`: the simulator as a server of its own, until Ctrl-C.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use taskward_sim::{Scenario, Sim};
 
@@ -13,7 +12,7 @@ use crate::lines::{LineType, line};
 use crate::out::Out;
 use crate::signals::Signals;
 
-pub(super) async fn sim(out: Arc<Out>, args: SimArgs) -> CliResult<Exit> {
+pub(super) async fn sim(out: &Out, args: SimArgs) -> CliResult<Exit> {
     let mut scenario = match &args.scenario {
         Some(path) => Scenario::parse(&read(path)?).map_err(|e| bad(path, &e))?,
         None => Scenario::default(),

@@ -1,33 +1,26 @@
 //! `taskward status`: one read, one line.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 use taskward::Question;
 use taskward::event::Status;
 use taskward::wire::DateTime;
 
 use super::{question, table};
-use crate::args::{Global, OneTask};
 use crate::calls::Calls;
 use crate::clock::age;
 use crate::connection::Connection;
+use crate::cx::Cx;
 use crate::error::CliResult;
 use crate::exit::Exit;
 use crate::lines::{self, LineType};
 use crate::out::Out;
-use crate::registry::on_platform;
 use crate::report::{block, question_fields};
 use crate::sanitise::one_line;
 use crate::task_ref::TaskRef;
 
-pub(super) async fn status(out: Arc<Out>, global: &Global, args: OneTask) -> CliResult<Exit> {
-    let task = global.task(&args.task)?;
-    on_platform!(task.provider(), P => tell::<P>(out, global, &task).await)
-}
-
-async fn tell<P: Calls>(out: Arc<Out>, global: &Global, task: &TaskRef) -> CliResult<Exit> {
-    let mut connection: Connection<P> = Connection::open(out.clone(), global, None)?;
+pub(super) async fn status<P: Calls>(cx: &Cx, task: &TaskRef) -> CliResult<Exit> {
+    let mut connection: Connection<P> = Connection::open(cx, None)?;
+    let out = &cx.out;
     let found = P::summary(&connection, task).await?;
     let exit = exit_of::<P>(&found.status);
     let asked = asked(&connection, task, P::waits(&found.status)).await;
@@ -42,7 +35,7 @@ async fn tell<P: Calls>(out: Arc<Out>, global: &Global, task: &TaskRef) -> CliRe
             "platform_data": found.platform_data,
         });
         out.line(lines::line(LineType::TaskStatus, Some(task), fields));
-        show(&mut connection, global, task, asked, None).await?;
+        show(&mut connection, task, asked, None).await?;
         return Ok(exit);
     }
     let changed = found.changed();
@@ -54,12 +47,12 @@ async fn tell<P: Calls>(out: Arc<Out>, global: &Global, task: &TaskRef) -> CliRe
         table::when(at.as_ref(), out.is_for_people()),
         title.unwrap_or_default().to_owned(),
     ];
-    line(&out, fields)?;
+    line(out, fields)?;
     if let Some((label, command, note)) = P::stuck(task, &found.status) {
         let command = connection.command(&command);
         out.say(&format!("{label}: {command}  ({note})"));
     }
-    show(&mut connection, global, task, asked, changed.as_ref()).await?;
+    show(&mut connection, task, asked, changed.as_ref()).await?;
     Ok(exit)
 }
 
@@ -95,7 +88,6 @@ async fn asked<P: Calls>(
 /// Shows what a task asks, to people below its status.
 async fn show<P: Calls>(
     connection: &mut Connection<P>,
-    global: &Global,
     task: &TaskRef,
     asked: Option<Question>,
     changed: Option<&DateTime>,
@@ -110,7 +102,7 @@ async fn show<P: Calls>(
         question::tell_answers(connection, task, &asked);
     }
     let was_read = connection.out.is_heard();
-    question::keep_shown(connection, global, task, &asked, was_read).await
+    question::keep_shown(connection, task, &asked, was_read).await
 }
 
 fn line(out: &Out, fields: [String; 4]) -> CliResult<()> {

@@ -1,22 +1,18 @@
 //! `taskward usage`: what was used, added up.
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value, json};
 
 use super::table;
-use crate::args::{Global, Usage};
-use crate::calls::{Calls as _, UsageFilter};
+use crate::args::Usage;
+use crate::calls::{Calls, UsageFilter};
 use crate::connection::Connection;
+use crate::cx::Cx;
 use crate::error::CliResult;
 use crate::exit::Exit;
 use crate::lines::{LineType, line};
-use crate::out::Out;
-use crate::registry::{Feature, on_platform};
 use crate::text_arg::moments;
 
-pub(super) async fn usage(out: Arc<Out>, global: &Global, args: Usage) -> CliResult<Exit> {
-    let provider = global.provider_for(Feature::Usage)?;
+pub(super) async fn usage<P: Calls>(cx: &Cx, args: Usage) -> CliResult<Exit> {
     let (start, end) = moments(("--start", args.start), ("--end", args.end))?;
     let of = UsageFilter {
         workspace: args.workspace,
@@ -26,10 +22,9 @@ pub(super) async fn usage(out: Arc<Out>, global: &Global, args: Usage) -> CliRes
         end,
         granularity: args.granularity,
     };
-    let usage = on_platform!(provider, P => {
-        let connection: Connection<P> = Connection::open(out.clone(), global, None)?;
-        P::usage(&connection, of).await
-    })?;
+    let connection: Connection<P> = Connection::open(cx, None)?;
+    let usage = P::usage(&connection, of).await?;
+    let out = &cx.out;
     if out.is_json() {
         out.line(line(
             LineType::Usage,

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use taskward::Snapshot;
 
 use crate::answers::Asker;
-use crate::args::{Follow, Global, Watch};
+use crate::args::{Follow, Watch};
 use crate::calls::Calls;
 use crate::codes::Code;
 use crate::connection::Connection;
+use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::follow::{Deadlines, FollowSetup};
-use crate::out::Out;
 use crate::print::Destination;
 use crate::registry::on_platform;
 use crate::report::Reporter;
@@ -23,7 +23,7 @@ use crate::task_ref::TaskRef;
 /// What is said where an answer is given to a question that may have been answered.
 const KEPT_BACK: &str = "something was sent to this task from here before, and may have arrived: its outcome is checked first, and --answer is for later questions";
 
-pub(super) async fn watch(out: Arc<Out>, global: &Global, args: Watch) -> CliResult<Exit> {
+pub(super) async fn watch(cx: &Cx, args: Watch) -> CliResult<Exit> {
     if args.follow.output.is_some() && args.tasks.len() > 1 {
         return Err(CliError::new(
             Code::Usage,
@@ -31,12 +31,12 @@ pub(super) async fn watch(out: Arc<Out>, global: &Global, args: Watch) -> CliRes
         ));
     }
     if args.last {
-        return last(out, global, &args.follow).await;
+        return last(cx, &args.follow).await;
     }
     let mut tasks = Vec::new();
-    let mut provider = global.provider();
+    let mut provider = cx.global.provider();
     for task in &args.tasks {
-        let task = global.task(task)?;
+        let task = cx.global.task(task)?;
         let found = task.provider();
         if !tasks.is_empty() && found != provider {
             return Err(CliError::new(
@@ -48,13 +48,13 @@ pub(super) async fn watch(out: Arc<Out>, global: &Global, args: Watch) -> CliRes
         provider = found;
         tasks.push(task);
     }
-    on_platform!(provider, P => all::<P>(out, global, &tasks, None, &args.follow).await)
+    on_platform!(provider, P => all::<P>(cx, &tasks, None, &args.follow).await)
 }
 
 /// Follows the task that was last started or watched here.
-async fn last(out: Arc<Out>, global: &Global, follow: &Follow) -> CliResult<Exit> {
-    let wanted = global.named_provider();
-    let store = TaskStore::open(&out, global)?;
+async fn last(cx: &Cx, follow: &Follow) -> CliResult<Exit> {
+    let wanted = cx.global.named_provider();
+    let store = TaskStore::open(cx)?;
     let mut entries = store.list()?;
     entries.retain(|entry| {
         let provider = entry.snapshot.provider();
@@ -83,38 +83,36 @@ async fn last(out: Arc<Out>, global: &Global, follow: &Follow) -> CliResult<Exit
             .next(
                 "recover",
                 format!("taskward recover {}", newest.id),
-                "finds out",
+                "finds cx.out",
             )
             .intent(Some(newest.id.to_string())));
     };
     let kept = newest.snapshot;
     let (tasks, kept) = ([task], Some(&kept));
-    on_platform!(tasks[0].provider(), P => all::<P>(out, global, &tasks, kept, follow).await)
+    on_platform!(tasks[0].provider(), P => all::<P>(cx, &tasks, kept, follow).await)
 }
 
 /// Follows these tasks; `kept` is what is remembered of the one.
 pub(super) async fn all<P: Calls>(
-    out: Arc<Out>,
-    global: &Global,
+    cx: &Cx,
     tasks: &[TaskRef],
     kept: Option<&Snapshot>,
     follow: &Follow,
 ) -> CliResult<Exit> {
     let deadlines = Deadlines::of(follow)?;
     let to = Destination::new(follow.output.clone(), follow.print)?;
-    let stdin_is_taken = global.key_stdin;
-    let asker = Asker::new(out.clone(), global, follow, P::ID, stdin_is_taken)?;
+    let stdin_is_taken = cx.global.key_stdin;
+    let asker = Asker::new(cx, follow, P::ID, stdin_is_taken)?;
     let asker = Arc::new(asker);
-    let store = TaskStore::for_watch(&out, global);
-    let connection: Connection<P> =
-        Connection::journaled(out.clone(), global, follow.speed, store)?;
+    let store = TaskStore::for_watch(cx);
+    let connection: Connection<P> = Connection::journaled(cx, follow.speed, store)?;
     if let Some(kept) = kept {
         connection.owns(kept)?;
     }
     connection.banner();
     let several = tasks.len() > 1;
     if several {
-        out.tell_several();
+        cx.out.tell_several();
     }
     let one = async |task: &TaskRef| {
         let reporter = Arc::new(Reporter::new(&connection, Some(task.clone()), several).showing());
@@ -140,7 +138,7 @@ pub(super) async fn all<P: Calls>(
     let ends = futures_util::future::join_all(tasks.iter().map(|task| async {
         let end = one(task).await;
         if let Err(error) = &end {
-            out.error(error);
+            cx.out.error(error);
         }
         end.unwrap_or_else(|error| error.exit())
     }))

@@ -24,6 +24,7 @@ use taskward::{Error, ErrorKind, Event, Outcome, Question, TaskId};
 
 use crate::args::Cli;
 use crate::connection::Connection;
+use crate::cx::Cx;
 use crate::error::CliError;
 use crate::exit_report;
 use crate::out::{Out, json_line};
@@ -58,8 +59,9 @@ fn question(kind: QuestionKind) -> Question {
 impl<P: Platform> Table<P> {
     fn new(start_kind: StartKind) -> Self {
         let cli = Cli::try_parse_from(["taskward", "ls", "--quiet", "--color", "never"]);
-        let out = Out::new(&cli.expect("a command line").global);
-        let connection = Connection::offline(Arc::new(out)).expect("settings");
+        let global = Arc::new(cli.expect("a command line").global);
+        let out = Arc::new(Out::new(&global));
+        let connection = Connection::offline(&Cx { out, global }).expect("settings");
         Self {
             connection,
             start_kind,

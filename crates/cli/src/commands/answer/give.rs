@@ -10,7 +10,6 @@ use taskward::{Answer, Event, Policy, Question, Snapshot};
 
 use super::{AnswerRequest, Given, of_another};
 use crate::answers::{self, Asker, in_words, is_attended};
-use crate::args::Global;
 use crate::calls::{Calls, Summary};
 use crate::clock::span;
 use crate::codes::Code;
@@ -19,11 +18,11 @@ use crate::commands::effect::{LANDING, Seen, effect};
 use crate::commands::reconcile::EarlierWrite;
 use crate::confirm;
 use crate::connection::Connection;
+use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::exit_report;
 use crate::follow::{Deadlines, FollowSetup, Followed};
-use crate::out::Out;
 use crate::print::Destination;
 use crate::report::{Reporter, result_line};
 use crate::sent::StartKind;
@@ -36,19 +35,14 @@ const WAIT: &str = "the question that the task waits for";
 /// How long the question of a waiting task is searched for.
 const READ_WITHIN: Duration = Duration::from_secs(180);
 
-pub(super) async fn answer<P: Calls>(
-    out: Arc<Out>,
-    global: &Global,
-    request: AnswerRequest,
-) -> CliResult<Exit> {
+pub(super) async fn answer<P: Calls>(cx: &Cx, request: AnswerRequest) -> CliResult<Exit> {
     let deadlines = Deadlines::of(&request.follow)?;
     let to = Destination::new(request.follow.output.clone(), request.follow.print)?;
-    let taken = request.stdin_is_taken || global.key_stdin;
-    let asker = Asker::new(out.clone(), global, &request.follow, P::ID, taken)?;
-    let attended = is_attended(global)? && !taken;
-    let store = TaskStore::for_watch(&out, global);
-    let connection: Connection<P> =
-        Connection::journaled(out.clone(), global, request.follow.speed, store)?;
+    let taken = request.stdin_is_taken || cx.global.key_stdin;
+    let asker = Asker::new(cx, &request.follow, P::ID, taken)?;
+    let attended = is_attended(&cx.global)? && !taken;
+    let store = TaskStore::for_watch(cx);
+    let connection: Connection<P> = Connection::journaled(cx, request.follow.speed, store)?;
     connection.banner();
     let task = &request.task;
     let log = connection.log(task);
@@ -78,9 +72,7 @@ pub(super) async fn answer<P: Calls>(
         false => connection.unconfirmed(task),
     };
     let policy = deadlines.policy();
-    let recorded = answering
-        .recorded(kept, global, policy.clone(), &reporter)
-        .await?;
+    let recorded = answering.recorded(kept, policy.clone(), &reporter).await?;
     let unconfirmed = match recorded {
         Recorded::Arrived(id, said) => {
             return answering
@@ -123,7 +115,6 @@ impl<P: Calls> Answering<'_, P> {
     async fn earlier(
         &mut self,
         kept: Snapshot,
-        global: &Global,
         policy: Policy,
         reporter: &Arc<Reporter>,
     ) -> CliResult<Option<(QuestionId, Value)>> {
@@ -134,7 +125,7 @@ impl<P: Calls> Answering<'_, P> {
             answers: true,
             policy,
         };
-        let found = earlier.read(kept, global, reporter.clone()).await?;
+        let found = earlier.read(kept, reporter.clone()).await?;
         if let Some(log) = self.connection.log(&self.request.task) {
             self.record = std::mem::take(&mut self.record).followed_by(log.read());
         }
@@ -173,12 +164,11 @@ impl<P: Calls> Answering<'_, P> {
     async fn recorded(
         &mut self,
         kept: Option<Snapshot>,
-        global: &Global,
         policy: Policy,
         reporter: &Arc<Reporter>,
     ) -> CliResult<Recorded> {
         if let Some(kept) = kept
-            && let Some((id, said)) = self.earlier(kept, global, policy, reporter).await?
+            && let Some((id, said)) = self.earlier(kept, policy, reporter).await?
         {
             return Ok(Recorded::Arrived(id, said));
         }

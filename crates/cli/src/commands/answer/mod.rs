@@ -3,19 +3,17 @@
 mod give;
 mod refusals;
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value};
 use taskward::Answer;
 use taskward::question::QuestionId;
 
 use crate::answers::{checked, form, is_attended};
 use crate::args::{Approve, Follow, Global, Input, Reject, Reply};
+use crate::calls::Calls;
 use crate::codes::Code;
+use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
-use crate::out::Out;
-use crate::registry::{Feature, on_platform};
 use crate::shown::AnsweringCommand;
 use crate::task_ref::TaskRef;
 use crate::text_arg::{json_object, stdin_text, text_or_file};
@@ -56,8 +54,7 @@ impl Given {
     }
 }
 
-pub(super) async fn approve(out: Arc<Out>, global: &Global, args: Approve) -> CliResult<Exit> {
-    let task = global.task_for(&args.task, Feature::Approve)?;
+pub(super) async fn approve<P: Calls>(cx: &Cx, task: TaskRef, args: Approve) -> CliResult<Exit> {
     let request = AnswerRequest {
         command: AnsweringCommand::Approve,
         task,
@@ -68,11 +65,10 @@ pub(super) async fn approve(out: Arc<Out>, global: &Global, args: Approve) -> Cl
         stdin_is_taken: false,
         force_new: false,
     };
-    on_platform!(request.task.provider(), P => give::answer::<P>(out, global, request).await)
+    give::answer::<P>(cx, request).await
 }
 
-pub(super) async fn reject(out: Arc<Out>, global: &Global, args: Reject) -> CliResult<Exit> {
-    let task = global.task_for(&args.task, Feature::Reject)?;
+pub(super) async fn reject<P: Calls>(cx: &Cx, task: TaskRef, args: Reject) -> CliResult<Exit> {
     let reason = match &args.reason {
         Some(reason) => Some(checked("--reason", text_or_file("--reason", reason)?)?),
         None => None,
@@ -93,18 +89,17 @@ pub(super) async fn reject(out: Arc<Out>, global: &Global, args: Reject) -> CliR
         stdin_is_taken: false,
         force_new: false,
     };
-    on_platform!(request.task.provider(), P => give::answer::<P>(out, global, request).await)
+    give::answer::<P>(cx, request).await
 }
 
-pub(super) async fn input(out: Arc<Out>, global: &Global, args: Input) -> CliResult<Exit> {
-    let task = global.task_for(&args.task, Feature::Input)?;
+pub(super) async fn input<P: Calls>(cx: &Cx, task: TaskRef, args: Input) -> CliResult<Exit> {
     let from_stdin = args.data == ["-"];
     if from_stdin {
-        stdin_is_free(global, "data")?;
+        stdin_is_free(&cx.global, "data")?;
     }
     let given = match data(&args.data)? {
         Some(data) => Given::Ready(Answer::Input(data)),
-        None if is_attended(global)? => Given::TypedData,
+        None if is_attended(&cx.global)? => Given::TypedData,
         None => {
             return Err(CliError::new(
                 Code::Usage,
@@ -124,13 +119,12 @@ pub(super) async fn input(out: Arc<Out>, global: &Global, args: Input) -> CliRes
         stdin_is_taken: from_stdin,
         force_new: false,
     };
-    on_platform!(request.task.provider(), P => give::answer::<P>(out, global, request).await)
+    give::answer::<P>(cx, request).await
 }
 
-pub(super) async fn reply(out: Arc<Out>, global: &Global, args: Reply) -> CliResult<Exit> {
-    let task = global.task_for(&args.task, Feature::Reply)?;
+pub(super) async fn reply<P: Calls>(cx: &Cx, task: TaskRef, args: Reply) -> CliResult<Exit> {
     let from_stdin = args.text == "-";
-    let text = words(global, args.text)?;
+    let text = words(&cx.global, args.text)?;
     let request = AnswerRequest {
         command: AnsweringCommand::Reply,
         task,
@@ -141,7 +135,7 @@ pub(super) async fn reply(out: Arc<Out>, global: &Global, args: Reply) -> CliRes
         stdin_is_taken: from_stdin,
         force_new: args.force_new,
     };
-    on_platform!(request.task.provider(), P => give::answer::<P>(out, global, request).await)
+    give::answer::<P>(cx, request).await
 }
 
 /// The words of the command line, or of stdin.

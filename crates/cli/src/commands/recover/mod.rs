@@ -16,6 +16,7 @@ use crate::args::{Global, Recover};
 use crate::calls::Calls;
 use crate::codes::Code;
 use crate::connection::Connection;
+use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::follow::{Deadlines, FollowSetup};
@@ -30,25 +31,25 @@ use crate::sent::StartKind;
 use crate::store::{self, TaskStore};
 use crate::task_ref::quote;
 
-pub(super) async fn recover(out: Arc<Out>, global: &Global, args: Recover) -> CliResult<Exit> {
-    let store = TaskStore::open(&out, global)?;
+pub(super) async fn recover(cx: &Cx, args: Recover) -> CliResult<Exit> {
+    let store = TaskStore::open(cx)?;
     if args.forget
         && let Some(id) = args.intent.as_ref().and_then(|name| store.damaged(name))
     {
-        return forget(&out, &store, &id);
+        return forget(&cx.out, &store, &id);
     }
     let entry = match &args.intent {
         Some(intent) => store.find(intent)?,
         None => {
-            let mut open = local::of_provider(store.list()?, global);
+            let mut open = local::of_provider(store.list()?, &cx.global);
             open.retain(Entry::is_open);
             if open.len() > 1 {
-                local::print(&out, &open, &[], "")?;
-                return Err(several(&open, global));
+                local::print(&cx.out, &open, &[], "")?;
+                return Err(several(&open, &cx.global));
             }
             let Some(entry) = open.pop() else {
                 unreadable(&store)?;
-                out.say(
+                cx.out.say(
                     "Nothing to recover: every task started from this machine is accounted for.",
                 );
                 return Ok(Exit::Ok);
@@ -63,15 +64,19 @@ pub(super) async fn recover(out: Arc<Out>, global: &Global, args: Recover) -> Cl
         );
         return Err(CliError::input(what).why("Nothing was sent."));
     };
-    if let Some(named) = global.named_provider().filter(|named| *named != provider) {
+    if let Some(named) = cx
+        .global
+        .named_provider()
+        .filter(|named| *named != provider)
+    {
         let what = format!("--provider {named} and a start of {provider} do not go together");
         return Err(CliError::new(Code::Usage, what).why("Nothing was sent."));
     }
     takes(&args, provider, &entry.snapshot)?;
     if args.forget {
-        return forget(&out, &store, &entry.id);
+        return forget(&cx.out, &store, &entry.id);
     }
-    on_platform!(provider, P => one::<P>(out, global, args, store, entry).await)
+    on_platform!(provider, P => one::<P>(cx, args, store, entry).await)
 }
 
 /// Several starts: whoever asks says which.
@@ -154,15 +159,9 @@ struct Plan {
     entry: Entry,
 }
 
-async fn one<P: Calls>(
-    out: Arc<Out>,
-    global: &Global,
-    args: Recover,
-    store: TaskStore,
-    entry: Entry,
-) -> CliResult<Exit> {
+async fn one<P: Calls>(cx: &Cx, args: Recover, store: TaskStore, entry: Entry) -> CliResult<Exit> {
     let follow = &args.follow;
-    let asker = Asker::new(out.clone(), global, follow, P::ID, global.key_stdin)?;
+    let asker = Asker::new(cx, follow, P::ID, cx.global.key_stdin)?;
     let mut plan = Plan {
         deadlines: Deadlines::of(follow)?,
         to: Destination::new(follow.output.clone(), follow.print)?,
@@ -172,12 +171,12 @@ async fn one<P: Calls>(
         args,
     };
     let speed = plan.args.follow.speed;
-    let connection: Connection<P> = Connection::journaled(out, global, speed, Some(store))?;
+    let connection: Connection<P> = Connection::journaled(cx, speed, Some(store))?;
     connection.owns(&plan.entry.snapshot)?;
     connection.banner();
     // Held during the search; whoever repeats a start claims it as any start is.
     let claim = plan.claim(&connection)?;
-    // Another process may have found out in the meantime.
+    // Another process may have found cx.out in the meantime.
     plan.entry = plan.store.find(plan.entry.id.as_str())?;
     let start = &plan.entry.snapshot;
     if start.task().is_none() && !start.is_repeatable() {

@@ -1,13 +1,10 @@
 //! `taskward run --again`: starts the same as a task that was started here, as a new one.
 
-use std::sync::Arc;
-
 use taskward::journal::Entry;
 
 use crate::again;
-use crate::args::Global;
+use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
-use crate::out::Out;
 use crate::registry::ProviderName;
 use crate::store::TaskStore;
 use crate::task_ref::{TaskArg, TaskRef};
@@ -29,14 +26,14 @@ impl Kept {
 }
 
 /// The start of this task, and that enough of it is kept.
-pub(super) fn find(out: &Arc<Out>, global: &Global, task: &TaskArg) -> CliResult<Kept> {
+pub(super) fn find(cx: &Cx, task: &TaskArg) -> CliResult<Kept> {
     // An id alone is whosever it is here.
-    let wanted = task.provider().or(global.named_provider());
+    let wanted = task.provider().or(cx.global.named_provider());
     if task.provider().is_some() {
         // Refuses a provider that is named twice, and differently.
-        global.task(task)?;
+        cx.global.task(task)?;
     }
-    let mut started = TaskStore::open(out, global)?.started(task.id())?;
+    let mut started = TaskStore::open(cx)?.started(task.id())?;
     started.retain(|(found, _)| wanted.is_none_or(|wanted| wanted == found.provider()));
     let Some((task, entry)) = started.into_iter().next() else {
         let what = format!("nothing is kept here of how {} was started", task.id());

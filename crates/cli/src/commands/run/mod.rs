@@ -14,12 +14,12 @@ use crate::codes::Code;
 use crate::command_line;
 use crate::confirm;
 use crate::connection::Connection;
+use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::exit_report;
 use crate::files::Seen;
 use crate::follow::{Deadlines, FollowSetup, Followed};
-use crate::out::Out;
 use crate::print::Destination;
 use crate::registry::{ProviderName, on_platform};
 use crate::report::{Reporter, result_line};
@@ -28,26 +28,20 @@ use crate::store::{self, TaskStore, Twin};
 use crate::task_ref::TaskRef;
 pub(crate) use again::Kept;
 
-pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> CliResult<Exit> {
+pub(super) async fn run(cx: &Cx, args: Run) -> CliResult<Exit> {
     // What is to be started again says whose it is.
     let kept = match &args.again {
-        Some(task) => Some(again::find(&out, global, task)?),
+        Some(task) => Some(again::find(cx, task)?),
         None => None,
     };
-    let provider = kept.as_ref().map_or(global.provider(), Kept::provider);
+    let provider = kept.as_ref().map_or(cx.global.provider(), Kept::provider);
     if let Some(option) = alien(&args, provider) {
         return Err(not_here(option, provider));
     }
     let plan = Plan {
         deadlines: Deadlines::of(&args.follow)?,
         to: Destination::new(args.follow.output.clone(), args.follow.print)?,
-        asker: Asker::new(
-            out.clone(),
-            global,
-            &args.follow,
-            provider,
-            takes_stdin(global, &args)?,
-        )?,
+        asker: Asker::new(cx, &args.follow, provider, takes_stdin(&cx.global, &args)?)?,
         like: kept.as_ref().map(Kept::task),
     };
     if args.sim && args.detach {
@@ -62,8 +56,8 @@ pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> CliResult<
         );
     }
     on_platform!(provider, P => match kept {
-        None => first::<P>(out, global, &args, plan).await,
-        Some(kept) => repeated::<P>(out, global, &args, plan, &kept).await,
+        None => first::<P>(cx, &args, plan).await,
+        Some(kept) => repeated::<P>(cx, &args, plan, &kept).await,
     })
 }
 
@@ -98,46 +92,26 @@ pub(crate) struct Start<J> {
 }
 
 /// Starts a task, and follows it.
-async fn first<P: Starts>(
-    out: Arc<Out>,
-    global: &Global,
-    args: &Run,
-    plan: Plan,
-) -> CliResult<Exit> {
+async fn first<P: Starts>(cx: &Cx, args: &Run, plan: Plan) -> CliResult<Exit> {
     let work = P::work(args)?;
-    let mut connection: Connection<P> = open(out, global, args)?;
+    let mut connection: Connection<P> = open(cx, args)?;
     // A wait that the deadline would cut short is not begun.
     connection.limit = plan.deadlines.work();
     connection.banner();
     let start = within(&connection, P::ready(&connection, args, &work)).await?;
     let run = connection.client.run(start.job);
-    launch(
-        &connection,
-        global,
-        run,
-        start.kind,
-        start.files,
-        args,
-        plan,
-    )
-    .await
+    launch(&connection, run, start.kind, start.files, args, plan).await
 }
 
 /// Starts the same as a task that was started here, and follows it.
-async fn repeated<P: Starts>(
-    out: Arc<Out>,
-    global: &Global,
-    args: &Run,
-    plan: Plan,
-    kept: &Kept,
-) -> CliResult<Exit> {
+async fn repeated<P: Starts>(cx: &Cx, args: &Run, plan: Plan, kept: &Kept) -> CliResult<Exit> {
     let kind = P::again(args, kept)?;
-    let connection: Connection<P> = open(out, global, args)?;
+    let connection: Connection<P> = open(cx, args)?;
     connection.owns(&kept.entry.snapshot)?;
     connection.banner();
     let run = connection.client.run_again(&kept.entry);
     let run = run.force_new(args.force_new);
-    launch(&connection, global, run, kind, Vec::new(), args, plan).await
+    launch(&connection, run, kind, Vec::new(), args, plan).await
 }
 
 /// What is looked up before a start, as long as the agent may work.
@@ -218,19 +192,18 @@ struct Plan {
 }
 
 /// Opens a connection that a task can be started over.
-fn open<P: Calls>(out: Arc<Out>, global: &Global, args: &Run) -> CliResult<Connection<P>> {
+fn open<P: Calls>(cx: &Cx, args: &Run) -> CliResult<Connection<P>> {
     if args.sim {
-        Connection::simulated(out, args.follow.speed)
+        Connection::simulated(cx, args.follow.speed)
     } else {
-        let store = TaskStore::for_start(&out, global)?;
-        Connection::journaled(out, global, args.follow.speed, store)
+        let store = TaskStore::for_start(cx)?;
+        Connection::journaled(cx, args.follow.speed, store)
     }
 }
 
 /// Starts it, and follows it unless it is to be left.
 async fn launch<P: Calls>(
     connection: &Connection<P>,
-    global: &Global,
     run: taskward::Run<P>,
     start_kind: StartKind,
     files: Vec<Seen>,
@@ -252,7 +225,7 @@ async fn launch<P: Calls>(
     let followed = watched.begin(connection).await?;
     // Under a key of the caller's own a start is made once, however often it is sent.
     if !args.force_new && args.idempotency_key.is_none() {
-        once(connection, global, &followed.running.snapshot())?;
+        once(connection, &followed.running.snapshot())?;
     }
     if let Some(like) = &plan.like {
         followed.reporter.starting_like(like);
@@ -285,7 +258,7 @@ pub(super) async fn name<P: Calls>(
 }
 
 /// Asks for confirmation where the same was started before and its outcome is unknown.
-fn once<P: Calls>(connection: &Connection<P>, global: &Global, start: &Snapshot) -> CliResult<()> {
+fn once<P: Calls>(connection: &Connection<P>, start: &Snapshot) -> CliResult<()> {
     let Some(store) = &connection.store else {
         return Ok(());
     };
@@ -311,7 +284,7 @@ fn once<P: Calls>(connection: &Connection<P>, global: &Global, start: &Snapshot)
             (intent, question, what, Some(format!("{damage}.")))
         }
     };
-    if is_attended(global)? && confirm::sure(&connection.out, &question) {
+    if is_attended(&connection.cx.global)? && confirm::sure(&connection.out, &question) {
         return Ok(());
     }
     let error = CliError::new(Code::OutcomeUnknown, what);

@@ -1,7 +1,5 @@
 //! `taskward agents`: list, show, create, change, publish.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 use taskward::nanonets::Nanonets;
 use taskward::nanonets::operations::{
@@ -12,38 +10,38 @@ use taskward::nanonets::types::{
 };
 
 use super::agent_names::{For, resolve};
-use crate::args::{self, Agents, Global};
+use crate::args::{self, Agents};
 use crate::codes::Code;
 use crate::commands::table::{self, Table};
 use crate::confirm;
 use crate::connection::Connection;
+use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::lines::{self, LineType};
-use crate::out::Out;
 use crate::pages::{self, Extent};
 use crate::sanitise::one_line;
 use crate::task_ref::quote;
 use crate::text_arg::{json_object, text_or_file};
 
-pub(super) async fn agents(out: Arc<Out>, global: &Global, args: Agents) -> CliResult<Exit> {
-    let open = |out: Arc<Out>| Connection::<Nanonets>::open(out, global, None);
+pub(super) async fn agents(cx: &Cx, args: Agents) -> CliResult<Exit> {
+    let open = || Connection::<Nanonets>::open(cx, None);
     match args {
         Agents::List {
             name,
             status,
             limit,
-        } => list(&open(out)?, name, &status, limit.unwrap_or(u32::MAX)).await,
-        Agents::Show { agent } => show(&open(out)?, &agent).await,
+        } => list(&open()?, name, &status, limit.unwrap_or(u32::MAX)).await,
+        Agents::Show { agent } => show(&open()?, &agent).await,
         Agents::Create(args) => {
             let request = creation(&args)?;
-            create(&open(out)?, request).await
+            create(&open()?, request).await
         }
-        Agents::Update(args) => update(out, global, args).await,
+        Agents::Update(args) => update(cx, args).await,
         Agents::Versions { agent, limit } => {
-            versions(&open(out)?, &agent, limit.unwrap_or(u32::MAX)).await
+            versions(&open()?, &agent, limit.unwrap_or(u32::MAX)).await
         }
-        Agents::Publish { agent } => publish(&open(out)?, &agent).await,
+        Agents::Publish { agent } => publish(&open()?, &agent).await,
     }?;
     Ok(Exit::Ok)
 }
@@ -157,7 +155,7 @@ fn uncreated(connection: &Connection<Nanonets>, error: CliError, name: Option<&s
     }
 }
 
-async fn update(out: Arc<Out>, global: &Global, args: args::UpdateAgent) -> CliResult<()> {
+async fn update(cx: &Cx, args: args::UpdateAgent) -> CliResult<()> {
     let change = UpdateAgentRequest {
         name: named(args.name.as_deref())?,
         system_prompt: prompt(args.system_prompt.as_deref())?,
@@ -175,9 +173,12 @@ async fn update(out: Arc<Out>, global: &Global, args: args::UpdateAgent) -> CliR
     }
     let replaces = change.config.as_ref().filter(|_| !args.yes);
     if replaces.is_some() {
-        confirm::attended(global, "--config replaces the agent's whole configuration")?;
+        confirm::attended(
+            &cx.global,
+            "--config replaces the agent's whole configuration",
+        )?;
     }
-    let connection: Connection<Nanonets> = Connection::open(out, global, None)?;
+    let connection: Connection<Nanonets> = Connection::open(cx, None)?;
     let id = resolve(&connection, &args.agent, For::Care).await?;
     if let Some(config) = replaces {
         let present = connection

@@ -4,8 +4,6 @@ mod agent_names;
 mod agents;
 mod run;
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value, json};
 use taskward::core::LenientList;
 use taskward::event::Status;
@@ -17,13 +15,13 @@ use taskward::{Output as _, Question};
 use taskward_sim::Sim;
 
 use self::agent_names::{For, resolve};
-use crate::args::{Agents, Global};
+use crate::args::Agents;
 use crate::calls::{Calls, ListedTask, Said, Summary, TaskFilter};
 use crate::connection::Connection;
+use crate::cx::Cx;
 use crate::error::CliResult;
 use crate::exit::Exit;
 use crate::lines::pretty;
-use crate::out::Out;
 use crate::pages::{self, Extent};
 use crate::platform::{Hint, Platform, Print, ended, object};
 use crate::registry::Feature;
@@ -191,7 +189,7 @@ impl Calls for Nanonets {
         .await
     }
 
-    async fn agents(out: Arc<Out>, global: &Global, args: Agents) -> CliResult<Exit> {
-        agents::agents(out, global, args).await
+    async fn agents(cx: &Cx, args: Agents) -> CliResult<Exit> {
+        agents::agents(cx, args).await
     }
 }
