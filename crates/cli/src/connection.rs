@@ -18,7 +18,7 @@ use crate::error::{CliError, CliResult};
 use crate::failure_text::retrying;
 use crate::keys::{self, KeySource};
 use crate::out::Out;
-use crate::platform::Platform;
+use crate::platform::{Hint, Platform};
 use crate::shown::{Happened, Log};
 use crate::signals::Signals;
 use crate::store::{self, TaskStore};
@@ -202,6 +202,25 @@ impl<P: Platform> Connection<P> {
     /// A command about a task, as it is printed.
     pub(crate) fn about(&self, command: &str, task: &TaskRef) -> String {
         self.command(&format!("{command} {}", task.quoted()))
+    }
+
+    /// Adds commands to go on with.
+    pub(crate) fn hints(&self, error: CliError, hints: impl IntoIterator<Item = Hint>) -> CliError {
+        let add = |error: CliError, (label, command, note): Hint| {
+            error.next(label, self.command(&command), note)
+        };
+        hints.into_iter().fold(error, add)
+    }
+
+    /// Adds the command that shows whether what was said to a task is there.
+    pub(crate) fn see_conversation(&self, error: CliError, task: &TaskRef) -> CliError {
+        let note = "whether it is there";
+        self.hints(error, [("see", P::conversation(task), note)])
+    }
+
+    /// Where the key came from, as a sentence.
+    pub(crate) fn key_came_from(&self) -> String {
+        format!("The key came from {}.", self.source)
     }
 
     /// Tells how a task is followed.
@@ -432,7 +451,7 @@ impl<P: Platform> Connection<P> {
             ErrorKind::Auth if error.status().is_some_and(|s| s.as_u16() == 403) => {
                 advice.push("The key is valid and is not allowed to do this.".to_owned());
             }
-            ErrorKind::Auth => advice.push(format!("The key came from {}.", self.source)),
+            ErrorKind::Auth => advice.push(self.key_came_from()),
             ErrorKind::RateLimited if error.retry_after().is_none() => {
                 advice.push("Try again in a minute.".to_owned());
             }

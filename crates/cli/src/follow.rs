@@ -15,10 +15,12 @@ use crate::calls::Calls;
 use crate::codes::Code;
 use crate::command_line;
 use crate::connection::Connection;
+use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
-use crate::exit_report;
+use crate::exit_report::End;
 use crate::print::Destination;
+use crate::registry::ProviderName;
 use crate::report::Reporter;
 use crate::sent::{StartKind, Undelivered};
 use crate::task_ref::TaskRef;
@@ -32,14 +34,64 @@ const STOPPING: Duration = Duration::from_secs(30);
 /// What is known of a task that was to be stopped, and whose watch ends before that.
 const UNSTOPPED: &str = "The task was not seen to stop.";
 
+/// How a command follows tasks, checked before anything is sent.
+pub(crate) struct Following {
+    pub(crate) deadlines: Deadlines,
+    /// Where an answer goes.
+    pub(crate) to: Destination,
+    asker: Arc<Asker>,
+    /// Whether a task is left when it waits for a review.
+    leaves_reviews: bool,
+}
+
+impl Following {
+    /// As the options say; `stdin_is_taken` where the command reads something else from it.
+    pub(crate) fn new(
+        cx: &Cx,
+        follow: &Follow,
+        provider: ProviderName,
+        stdin_is_taken: bool,
+    ) -> CliResult<Self> {
+        let taken = stdin_is_taken || cx.global.key_stdin;
+        Ok(Self {
+            deadlines: Deadlines::of(follow)?,
+            to: Destination::new(follow.output.clone(), follow.print)?,
+            asker: Arc::new(Asker::new(cx, follow, provider, taken)?),
+            leaves_reviews: follow.no_wait_review,
+        })
+    }
+
+    /// Follows this, and answers its questions.
+    pub(crate) fn setup<P: Calls>(
+        &self,
+        run: Run<P>,
+        start_kind: StartKind,
+        reporter: Arc<Reporter>,
+    ) -> FollowSetup<P> {
+        self.silent(run, start_kind, reporter)
+            .answered_by(self.asker.clone())
+    }
+
+    /// The same for a command that answers no questions.
+    pub(crate) fn silent<P: Calls>(
+        &self,
+        run: Run<P>,
+        start_kind: StartKind,
+        reporter: Arc<Reporter>,
+    ) -> FollowSetup<P> {
+        let run = run.leave_review(self.leaves_reviews);
+        FollowSetup::new(run, start_kind, reporter, self.deadlines.policy())
+    }
+}
+
 /// A task about to be followed.
 pub(crate) struct FollowSetup<P: Calls> {
     /// What is done with it.
-    pub(crate) run: Run<P>,
+    run: Run<P>,
     /// What was sent first.
-    pub(crate) start_kind: StartKind,
+    start_kind: StartKind,
     /// Who tells its events.
-    pub(crate) reporter: Arc<Reporter>,
+    reporter: Arc<Reporter>,
     /// How it is followed.
     policy: Policy,
 }
@@ -120,7 +172,7 @@ impl<P: Calls> FollowSetup<P> {
     }
 
     /// With somebody who answers its questions.
-    pub(crate) fn answered_by(mut self, asker: Arc<Asker>) -> Self {
+    fn answered_by(mut self, asker: Arc<Asker>) -> Self {
         let reporter = self.reporter.clone();
         self.run = self.run.on_question(move |question| {
             let (asker, reporter) = (asker.clone(), reporter.clone());
@@ -137,12 +189,6 @@ impl<P: Calls> FollowSetup<P> {
                 Ok(reply)
             }
         });
-        self
-    }
-
-    /// Whether it is left when it waits for a review.
-    pub(crate) fn detaching_at_reviews(mut self, leave: bool) -> Self {
-        self.run = self.run.leave_review(leave);
         self
     }
 
@@ -177,7 +223,7 @@ impl<P: Calls> FollowSetup<P> {
 
 /// A task that is being followed.
 pub(crate) struct Followed<'a, P: Calls> {
-    connection: &'a Connection<P>,
+    pub(crate) connection: &'a Connection<P>,
     /// The task.
     pub(crate) running: Running<P>,
     start_kind: StartKind,
@@ -221,14 +267,7 @@ impl<P: Calls> Followed<'_, P> {
                 // Whoever was to answer failed.
                 ErrorKind::Local => {
                     let question = self.running.questions().next();
-                    let task = self.task();
-                    exit_report::unanswered(
-                        self.connection,
-                        &self.reporter,
-                        cli_error,
-                        &task,
-                        question,
-                    )
+                    self.end().unanswered(cli_error, question)
                 }
                 _ => cli_error,
             }
@@ -246,7 +285,7 @@ impl<P: Calls> Followed<'_, P> {
         let outcome = match end {
             RunResult::Ended(outcome) => outcome,
             RunResult::Detached(left) => {
-                return Err(exit_report::left(self.connection, &self.reporter, &left));
+                return Err(self.end().of(Some(&left.id)).left(&left));
             }
         };
         let task = outcome.task().map(|id| self.connection.task(id));
@@ -258,7 +297,7 @@ impl<P: Calls> Followed<'_, P> {
             }
         );
         let unstopped = self.unstopped(&outcome);
-        let end = exit_report::outcome(self.connection, &self.start_kind, &self.reporter, outcome);
+        let end = self.end().outcome(outcome);
         match end {
             Ok(answer) => Ok((task.expect("a task with an answer has an id"), answer)),
             Err(error) if unanswered => Err(self.with_restart_hint(error, task).await),
@@ -381,12 +420,7 @@ impl<P: Calls> Followed<'_, P> {
             && !self.running.snapshot().is_writing()
         {
             self.connection.out.still();
-            return Err(exit_report::unread(
-                self.connection,
-                &self.task(),
-                what,
-                &failed.to_string(),
-            ));
+            return Err(self.end().unread(what, &failed.to_string()));
         }
         Ok(event)
     }
@@ -461,10 +495,10 @@ impl<P: Calls> Followed<'_, P> {
             waited || has_purpose || *how == Answered::NotSent
         });
         if let (Some((kind, Answered::Unknown)), Some(task)) = (said, &task) {
-            return exit_report::undelivered(self.connection, &self.reporter, task, kind);
+            return self.end().undelivered(task, kind);
         }
         let question = self.running.questions().next();
-        exit_report::detached(self.connection, &self.reporter, &task, question, said, exit)
+        self.end().detached(question, said, exit)
     }
 
     /// How the task ended whose watch was about to be left.
@@ -472,9 +506,7 @@ impl<P: Calls> Followed<'_, P> {
         match self.answer(end).await {
             Err(error) => error,
             Ok((task, _)) => {
-                let result = self
-                    .connection
-                    .command(&format!("result {}", task.quoted()));
+                let result = self.connection.about("result", &task);
                 CliError::new(Code::Interrupted, what)
                     .ending(exit)
                     .headed("completed")
@@ -516,16 +548,8 @@ impl<P: Calls> Followed<'_, P> {
         }
         match self.running.wait().await {
             Ok(RunResult::Detached(left)) => {
-                let task = Some(self.connection.task(&left.id));
-                let (start_kind, how) = (&self.start_kind, &left.cancel);
-                exit_report::detached_by_signal(
-                    self.connection,
-                    start_kind,
-                    &self.reporter,
-                    &task,
-                    how,
-                    exit,
-                )
+                let end = self.end().of(Some(&left.id));
+                end.detached_by_signal(&left.cancel, exit)
             }
             Ok(end) => {
                 self.completed(end, exit, "the task completed before it could be stopped")
@@ -533,6 +557,11 @@ impl<P: Calls> Followed<'_, P> {
             }
             Err(error) => self.connection.cli_error(&error),
         }
+    }
+
+    /// What is said where the command ends.
+    pub(crate) fn end(&self) -> End<'_, P> {
+        End::new(self.connection, &self.start_kind, &self.reporter).of(self.running.id())
     }
 
     /// The task, as soon as its id is known: before anybody is told, it is kept.
@@ -557,7 +586,7 @@ impl<P: Calls> Followed<'_, P> {
             _ => Undelivered::Answer,
         };
         let task = self.connection.task(id);
-        let unknown = exit_report::undelivered(self.connection, &self.reporter, &task, kind);
+        let unknown = self.end().undelivered(&task, kind);
         Some((kind.as_str(), unknown))
     }
 
@@ -566,16 +595,12 @@ impl<P: Calls> Followed<'_, P> {
         let why = "interrupted before the server had answered";
         let snapshot = self.running.snapshot();
         let intent = snapshot.intent().map(ToString::to_string);
-        exit_report::unknown(self.connection, &self.start_kind, intent, why, false)
-            .attempts(self.reporter.attempts())
+        self.end().unknown(intent, why, false)
     }
 
     /// Whether stdout still takes what is printed; the task goes on when it does not.
     fn check(&self) -> CliResult<()> {
-        let task = self.task();
-        self.connection
-            .out
-            .check()
-            .map_err(|error| exit_report::unheard(self.connection, &self.reporter, error, &task))
+        let checked = self.connection.out.check();
+        checked.map_err(|error| self.end().unheard(error))
     }
 }

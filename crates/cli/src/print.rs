@@ -52,7 +52,7 @@ impl Destination {
         let out = &connection.out;
         out.still();
         let again = |error: CliError, note| {
-            let command = connection.command(&format!("result {}", task.quoted()));
+            let command = connection.about("result", task);
             match connection.sim() {
                 None => error.next("see", command, note),
                 Some(_) => error,

@@ -82,27 +82,26 @@ async fn stop<P: Calls>(
         .wait()
         .await
         .map_err(|error| connection.cli_error(&error))?;
-    told(connection, task, &followed.reporter, end)
+    told(&followed, task, end)
 }
 
 /// Prints how a task ended that was to be stopped.
 fn told<P: Calls>(
-    connection: &Connection<P>,
+    followed: &Followed<'_, P>,
     task: &TaskRef,
-    reporter: &Reporter,
     end: RunResult<P::Output>,
 ) -> CliResult<Exit> {
-    let out = &connection.out;
+    let out = &followed.connection.out;
     let outcome = match end {
         RunResult::Ended(outcome) => outcome,
-        RunResult::Detached(left) => return Err(exit_report::left(connection, reporter, &left)),
+        RunResult::Detached(left) => return Err(followed.end().left(&left)),
     };
     let (status, exit) = match &outcome {
         Outcome::Succeeded { .. } | Outcome::ResultUnavailable { .. } => ("completed", Exit::Ok),
         Outcome::Failed { .. } => ("failed", Exit::TaskBad),
         Outcome::Stopped { .. } => ("stopped", Exit::Ok),
         _ => {
-            let error = exit_report::outcome(connection, &StartKind::Watch, reporter, outcome);
+            let error = followed.end().outcome(outcome);
             let error = error.expect_err("every success is named above");
             return Err(error.task(task));
         }

@@ -13,7 +13,6 @@ use crate::connection::Connection;
 use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
-use crate::exit_report;
 use crate::follow::{Deadlines, FollowSetup};
 use crate::out::Out;
 use crate::report::{Reporter, event_line, result_line};
@@ -86,12 +85,7 @@ async fn follow<P: Calls>(
                     id: Some(task.id().clone()),
                     cancel: taskward::outcome::CancelResult::NotRequested,
                 };
-                let start_kind = StartKind::Watch;
-                return match exit_report::outcome(connection, &start_kind, &followed.reporter, over)
-                {
-                    Err(cli_error) => Err(cli_error),
-                    Ok(_) => Ok(Exit::Timeout),
-                };
+                return followed.end().outcome(over).map(|_| Exit::Timeout);
             }
         },
         None => told.await?,

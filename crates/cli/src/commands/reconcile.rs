@@ -11,7 +11,6 @@ use crate::codes::Code;
 use crate::command_line;
 use crate::connection::Connection;
 use crate::error::{CliError, CliResult};
-use crate::exit_report;
 use crate::follow::FollowSetup;
 use crate::report::Reporter;
 use crate::sanitise::one_line;
@@ -62,13 +61,8 @@ impl<P: Calls> EarlierWrite<'_, P> {
                     attempt, failed, ..
                 }) if attempt >= Policy::default().retry.reads => {
                     connection.out.still();
-                    let task = Some(self.task.clone());
-                    return Err(exit_report::unread(
-                        connection,
-                        &task,
-                        "the conversation",
-                        &failed.to_string(),
-                    ));
+                    let why = failed.to_string();
+                    return Err(followed.end().unread("the conversation", &why));
                 }
                 Some(_) => {}
                 None => {

@@ -15,7 +15,7 @@ use crate::connection::Connection;
 use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
-use crate::exit_report;
+use crate::exit_report::End;
 use crate::lines::{LineType, line};
 use crate::platform::Transcript;
 use crate::print::Destination;
@@ -101,7 +101,8 @@ async fn answer<P: Calls>(
         _ => return Err(CliError::new(Code::Decode, "the reply reads like no task")),
     };
     let reporter = Reporter::new(connection, Some(task.clone()), false);
-    exit_report::outcome(connection, &StartKind::Watch, &reporter, outcome).map(|_| Exit::Ok)
+    let end = End::new(connection, &StartKind::Watch, &reporter);
+    end.outcome(outcome).map(|_| Exit::Ok)
 }
 
 /// What the agent said, by its events, where the answer itself does not tell that.

@@ -10,7 +10,6 @@ use super::answer;
 use super::effect::{LANDING, Seen, effect};
 use super::question;
 use super::reconcile::EarlierWrite;
-use crate::answers::Asker;
 use crate::args::Send;
 use crate::calls::Calls;
 use crate::clock::{age, span};
@@ -21,8 +20,7 @@ use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::exit_report;
-use crate::follow::{Deadlines, FollowSetup, Followed};
-use crate::print::Destination;
+use crate::follow::{Followed, Following};
 use crate::report::{Reporter, result_line};
 use crate::sent::StartKind;
 use crate::store::TaskStore;
@@ -31,10 +29,7 @@ use crate::task_ref::TaskRef;
 pub(super) async fn send<P: Calls>(cx: &Cx, task: TaskRef, args: Send) -> CliResult<Exit> {
     let from_stdin = args.text == "-";
     let text = answer::words(&cx.global, args.text)?;
-    let deadlines = Deadlines::of(&args.follow)?;
-    let to = Destination::new(args.follow.output.clone(), args.follow.print)?;
-    let taken = from_stdin || cx.global.key_stdin;
-    let asker = Asker::new(cx, &args.follow, P::ID, taken)?;
+    let how = Following::new(cx, &args.follow, P::ID, from_stdin)?;
     let store = TaskStore::for_watch(cx);
     let connection: Connection<P> = Connection::journaled(cx, args.follow.speed, store)?;
     connection.banner();
@@ -44,7 +39,7 @@ pub(super) async fn send<P: Calls>(cx: &Cx, task: TaskRef, args: Send) -> CliRes
     connection.speak(&task)?;
     let earlier = match connection.unconfirmed(&task).filter(|_| !args.force_new) {
         Some(kept) => {
-            let policy = deadlines.policy();
+            let policy = how.deadlines.policy();
             arrived(&connection, &task, policy, kept, &reporter, &text).await?
         }
         None => None,
@@ -60,22 +55,19 @@ pub(super) async fn send<P: Calls>(cx: &Cx, task: TaskRef, args: Send) -> CliRes
             .continue_with(task.id().clone(), text.clone()),
     };
     let start_kind = StartKind::Message(task.clone());
-    let watched = FollowSetup::new(run, start_kind, reporter, deadlines.policy())
-        .detaching_at_reviews(args.follow.no_wait_review);
     if !args.watch {
-        let followed = watched.begin(&connection).await?;
+        let setup = how.silent(run, start_kind, reporter);
+        let followed = setup.begin(&connection).await?;
         return confirm(&connection, followed, &task, is_earlier).await;
     }
-    let mut followed = watched
-        .answered_by(Arc::new(asker))
-        .begin(&connection)
-        .await?;
+    let setup = how.setup(run, start_kind, reporter);
+    let mut followed = setup.begin(&connection).await?;
     if !is_earlier {
         // Why a message was not sent is told by the end of the watch.
         while !matches!(followed.event().await?, Some(Event::Sent { .. }) | None) {}
     }
     connection.spoken(&task);
-    followed.finish(&to).await
+    followed.finish(&how.to).await
 }
 
 /// The state of the task if this very message was sent before and has arrived; an error if another one has.
@@ -147,7 +139,7 @@ async fn takes_message<P: Calls>(
     let error = CliError::new(Code::Waiting, what).headed("waiting");
     let age = age(&connection.clock, &open, state.changed().as_ref());
     let error = exit_report::quoted(error, &open, &age).why("Nothing was sent.");
-    Err(exit_report::answers(connection, error, task, &open).task(task))
+    Err(connection.hints(error, P::answers(task, &open)).task(task))
 }
 
 async fn confirm<P: Calls>(
@@ -195,8 +187,7 @@ async fn confirm<P: Calls>(
             span(LANDING)
         )),
     }
-    let watch = connection.command(&format!("watch {}", task.quoted()));
-    out.say(&format!("follow: {watch}"));
+    connection.tell_watch(task);
     Ok(Exit::Ok)
 }
 
@@ -244,11 +235,7 @@ async fn over<P: Calls>(
     match followed.answer(end).await {
         Err(cli_error) => cli_error.task(task),
         Ok(_) => CliError::new(Code::Refused, "the task ended before the message was sent")
-            .next(
-                "see",
-                connection.command(&format!("result {}", task.quoted())),
-                "",
-            )
+            .next("see", connection.about("result", task), "")
             .task(task),
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use taskward::Snapshot;
 
-use crate::answers::Asker;
 use crate::args::{Follow, Watch};
 use crate::calls::Calls;
 use crate::codes::Code;
@@ -12,8 +11,7 @@ use crate::connection::Connection;
 use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
-use crate::follow::{Deadlines, FollowSetup};
-use crate::print::Destination;
+use crate::follow::Following;
 use crate::registry::on_platform;
 use crate::report::Reporter;
 use crate::sent::StartKind;
@@ -99,11 +97,7 @@ pub(super) async fn all<P: Calls>(
     kept: Option<&Snapshot>,
     follow: &Follow,
 ) -> CliResult<Exit> {
-    let deadlines = Deadlines::of(follow)?;
-    let to = Destination::new(follow.output.clone(), follow.print)?;
-    let stdin_is_taken = cx.global.key_stdin;
-    let asker = Asker::new(cx, follow, P::ID, stdin_is_taken)?;
-    let asker = Arc::new(asker);
+    let how = Following::new(cx, follow, P::ID, false)?;
     let store = TaskStore::for_watch(cx);
     let connection: Connection<P> = Connection::journaled(cx, follow.speed, store)?;
     if let Some(kept) = kept {
@@ -127,10 +121,8 @@ pub(super) async fn all<P: Calls>(
             }
             None => connection.client.attach(task.id().clone()),
         };
-        let watched = FollowSetup::new(run, StartKind::Watch, reporter, deadlines.policy())
-            .answered_by(asker.clone())
-            .detaching_at_reviews(follow.no_wait_review);
-        watched.begin(&connection).await?.finish(&to).await
+        let watched = how.setup(run, StartKind::Watch, reporter);
+        watched.begin(&connection).await?.finish(&how.to).await
     };
     if let [task] = tasks {
         return one(task).await;

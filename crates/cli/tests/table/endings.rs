@@ -13,7 +13,7 @@ use super::{TASK, Table, question, refusal};
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::exit_report;
+use crate::exit_report::End;
 use crate::keys;
 use crate::platform::Platform;
 use crate::sent::{StartKind, Undelivered};
@@ -190,23 +190,21 @@ impl<P: Platform> Table<P> {
         );
         self.left("interrupted", DetachReason::Interrupted);
         let task = self.connection.task(&TASK.into());
-        let known = Some(task.clone());
         for (name, exit) in [("Ctrl-C", Exit::Interrupted), ("SIGTERM", Exit::Terminated)] {
             let reporter = self.at_work();
-            let error =
-                exit_report::detached(&self.connection, &reporter, &known, None, None, exit);
+            let error = self.end(&reporter).detached(None, None, exit);
             self.row(format!("interrupted: {name}"), error);
         }
         let open = question(QuestionKind::Text);
         let (work, exit) = (self.at_work(), Exit::Interrupted);
-        let error = exit_report::detached(&self.connection, &work, &known, Some(&open), None, exit);
+        let error = self.end(&work).detached(Some(&open), None, exit);
         self.row("interrupted: with an open question", error);
-        let error =
-            exit_report::detached(&self.connection, &self.reporter(), &known, None, None, exit);
+        let silent = self.reporter();
+        let error = self.end(&silent).detached(None, None, exit);
         self.row("interrupted: before any status", error);
         for how in [Answered::Applied, Answered::NotSent, Answered::Refused] {
             let said = Some((Undelivered::Message, how));
-            let error = exit_report::detached(&self.connection, &work, &known, None, said, exit);
+            let error = self.end(&work).detached(None, said, exit);
             self.row(format!("interrupted: a message was {how:?}"), error);
         }
         let gone = Some((
@@ -215,16 +213,16 @@ impl<P: Platform> Table<P> {
         ));
         let over = self.reporter();
         over.event(&Event::Status(Status::known(P::DONE)));
-        let error = exit_report::detached(&self.connection, &over, &known, None, gone, exit);
+        let error = self.end(&over).detached(None, gone, exit);
         self.row(
             "interrupted: an answer was not needed any more, and the task is over",
             error,
         );
         for kind in [Undelivered::Answer, Undelivered::Message] {
             let what = kind.as_str();
-            let error = exit_report::undelivered(&self.connection, &work, &task, kind);
+            let error = self.end(&work).undelivered(&task, kind);
             self.row(format!("interrupted: its {what} is on its way"), error);
-            let error = exit_report::undelivered(&self.connection, &over, &task, kind);
+            let error = self.end(&over).undelivered(&task, kind);
             let name = format!("interrupted: its {what} is on its way, and the task is over");
             self.row(name, error);
         }
@@ -236,17 +234,18 @@ impl<P: Platform> Table<P> {
             CancelResult::Failed(CancelFailure::Attempt(unavailable())),
         ] {
             let name = how.code();
-            let (watch, connection) = (StartKind::Watch, &self.connection);
-            let error =
-                exit_report::detached_by_signal(connection, &watch, &work, &known, &how, exit);
+            let end = |kind, reporter| {
+                let end = End::new(&self.connection, kind, reporter);
+                end.of(Some(&TASK.into())).detached_by_signal(&how, exit)
+            };
+            let error = end(&StartKind::Watch, &work);
             let lost = self.at_work();
             lost.event(&Event::Sent {
                 message: MessageNo(0),
                 how: Answered::Unknown,
                 detail: None,
             });
-            let after =
-                exit_report::detached_by_signal(connection, &start_kind, &lost, &known, &how, exit);
+            let after = end(&start_kind, &lost);
             self.row(format!("interrupted, to be stopped: {name}"), error);
             self.row(
                 format!("interrupted, to be stopped: {name}, its message lost"),
@@ -255,21 +254,17 @@ impl<P: Platform> Table<P> {
         }
         let why = "interrupted before the server had answered";
         let intent = Some("7f3a".to_owned());
-        let error = exit_report::unknown(&self.connection, &self.start_kind, intent, why, false);
+        let starting = self.reporter();
+        let error =
+            End::new(&self.connection, &self.start_kind, &starting).unknown(intent, why, false);
         self.row("interrupted: while a start is on its way", error);
         let full = || CliError::new(Code::Output, "cannot write to stdout: no space left");
-        self.row(
-            "output: a full disk",
-            exit_report::unheard(&self.connection, &work, full(), &known),
-        );
+        self.row("output: a full disk", self.end(&work).unheard(full()));
         let gone = CliError::new(Code::OutputClosed, "output pipe closed");
-        self.row(
-            "output: nobody reads",
-            exit_report::unheard(&self.connection, &work, gone, &known),
-        );
+        self.row("output: nobody reads", self.end(&work).unheard(gone));
         let failed = Error::new(ErrorKind::Local, "the question was not answered: it broke");
         let failed = self.connection.cli_error(&failed.with_task(TASK.into()));
-        let error = exit_report::unanswered(&self.connection, &work, failed, &known, Some(&open));
+        let error = self.end(&work).unanswered(failed, Some(&open));
         self.row("answers: the command of --on-question broke", error);
         self.row("key: there is none", keys::no_key::<P>());
     }

@@ -26,7 +26,7 @@ use crate::args::Cli;
 use crate::connection::Connection;
 use crate::cx::Cx;
 use crate::error::CliError;
-use crate::exit_report;
+use crate::exit_report::End;
 use crate::out::{Out, json_line};
 use crate::platform::Platform;
 use crate::report::Reporter;
@@ -73,6 +73,11 @@ impl<P: Platform> Table<P> {
         Reporter::new(&self.connection, None, false)
     }
 
+    fn end<'a>(&'a self, reporter: &'a Reporter) -> End<'a, P> {
+        let end = End::new(&self.connection, &self.start_kind, reporter);
+        end.of(Some(&TASK.into()))
+    }
+
     /// Of a task that was seen at work.
     fn at_work(&self) -> Reporter {
         let reporter = self.reporter();
@@ -109,7 +114,7 @@ impl<P: Platform> Table<P> {
         outcome: Outcome<P::Output>,
     ) {
         let name = format!("outcome {}: {name}", outcome.code());
-        match exit_report::outcome(&self.connection, start_kind, &reporter, outcome) {
+        match End::new(&self.connection, start_kind, &reporter).outcome(outcome) {
             Ok(_) => panic!("{name} is a success"),
             Err(error) => self.row(name, error),
         }
@@ -120,7 +125,8 @@ impl<P: Platform> Table<P> {
         let (policy, seed) = (Policy::default(), Seed([0; 32]));
         let task = Task::attach(P::default(), TASK.into(), None, policy, seed, now);
         let left = Detached::new(TASK.into(), why, task.snapshot());
-        let error = exit_report::left(&self.connection, &self.reporter(), &left);
+        let reporter = self.reporter();
+        let error = self.end(&reporter).left(&left);
         self.row(format!("left: {name}"), error);
     }
 

@@ -9,7 +9,7 @@ use taskward::question::{Answered, QuestionId, WithdrawReason};
 use taskward::{Answer, Event, Policy, Question, Snapshot};
 
 use super::{AnswerRequest, Given, of_another};
-use crate::answers::{self, Asker, in_words, is_attended};
+use crate::answers::{self, in_words, is_attended};
 use crate::calls::{Calls, Summary};
 use crate::clock::span;
 use crate::codes::Code;
@@ -22,8 +22,7 @@ use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::exit_report;
-use crate::follow::{Deadlines, FollowSetup, Followed};
-use crate::print::Destination;
+use crate::follow::{Followed, Following};
 use crate::report::{Reporter, result_line};
 use crate::sent::StartKind;
 use crate::shown::{AnsweringCommand, Known, Record, Unnamed};
@@ -36,11 +35,8 @@ const WAIT: &str = "the question that the task waits for";
 const READ_WITHIN: Duration = Duration::from_secs(180);
 
 pub(super) async fn answer<P: Calls>(cx: &Cx, request: AnswerRequest) -> CliResult<Exit> {
-    let deadlines = Deadlines::of(&request.follow)?;
-    let to = Destination::new(request.follow.output.clone(), request.follow.print)?;
-    let taken = request.stdin_is_taken || cx.global.key_stdin;
-    let asker = Asker::new(cx, &request.follow, P::ID, taken)?;
-    let attended = is_attended(&cx.global)? && !taken;
+    let how = Following::new(cx, &request.follow, P::ID, request.stdin_is_taken)?;
+    let attended = is_attended(&cx.global)? && !request.stdin_is_taken;
     let store = TaskStore::for_watch(cx);
     let connection: Connection<P> = Connection::journaled(cx, request.follow.speed, store)?;
     connection.banner();
@@ -71,20 +67,19 @@ pub(super) async fn answer<P: Calls>(cx: &Cx, request: AnswerRequest) -> CliResu
         true => None,
         false => connection.unconfirmed(task),
     };
-    let policy = deadlines.policy();
-    let recorded = answering.recorded(kept, policy.clone(), &reporter).await?;
+    let recorded = answering
+        .recorded(kept, how.deadlines.policy(), &reporter)
+        .await?;
     let unconfirmed = match recorded {
         Recorded::Arrived(id, said) => {
-            return answering
-                .already(Some(&id), &said, asker, reporter, deadlines, &to)
-                .await;
+            return answering.already(Some(&id), &said, &how, reporter).await;
         }
         Recorded::Unconfirmed(said) => Some(said),
         Recorded::Nothing => None,
     };
     let state = answering.waits(unconfirmed.as_ref()).await?;
     answering
-        .follow(state, unconfirmed.as_ref(), asker, reporter, policy, &to)
+        .follow(state, unconfirmed.as_ref(), &how, reporter)
         .await
 }
 
@@ -198,22 +193,18 @@ impl<P: Calls> Answering<'_, P> {
         self,
         state: Summary,
         unconfirmed: Option<&Value>,
-        asker: Asker,
+        how: &Following,
         reporter: Arc<Reporter>,
-        policy: Policy,
-        to: &Destination,
     ) -> CliResult<Exit> {
         let request = self.request;
         let run = self.connection.client.attach(request.task.id().clone());
-        let watched = FollowSetup::new(run, StartKind::Watch, reporter, policy)
-            .detaching_at_reviews(request.follow.no_wait_review)
-            .answered_by(Arc::new(asker));
+        let watched = how.setup(run, StartKind::Watch, reporter);
         let mut followed = watched.begin(self.connection).await?;
         let (question, said) = self.give(&mut followed, &state, unconfirmed).await?;
         self.connection.spoken(&request.task);
         followed.reporter.hush(false);
         if request.watch {
-            return followed.finish(to).await;
+            return followed.finish(&how.to).await;
         }
         self.taken(followed, &question, said).await
     }
@@ -261,7 +252,7 @@ impl<P: Calls> Answering<'_, P> {
             Err(AnswerError::WrongKind { why, .. }) => {
                 let what = format!("the answer does not fit what the task waits for: {why}");
                 let error = CliError::input(what).why("Nothing was sent.");
-                let error = exit_report::answers(self.connection, error, task, &question);
+                let error = self.connection.hints(error, P::answers(task, &question));
                 return Err(error.question(&question.id).task(task));
             }
             Err(_) => return Err(self.moved(Some(&question), unconfirmed).await),
@@ -329,7 +320,9 @@ impl<P: Calls> Answering<'_, P> {
         match how {
             Answered::NotSent => {
                 let why = detail.unwrap_or_default();
-                exit_report::unread(self.connection, &task, "the reply to the answer", &why)
+                followed
+                    .end()
+                    .unread("the reply to the answer", &why)
                     .question(&question.id)
             }
             Answered::Gone(reason) => {
@@ -346,7 +339,8 @@ impl<P: Calls> Answering<'_, P> {
                 let exit = exit_report::exit_of_refusal(followed.running.refusal());
                 let error = CliError::new(Code::Refused, what).ending(exit);
                 let error = error.why(detail.unwrap_or_default());
-                exit_report::answers(self.connection, error, &self.request.task, question)
+                self.connection
+                    .hints(error, P::answers(&self.request.task, question))
                     .question(&question.id)
                     .task(&task)
             }
@@ -369,9 +363,7 @@ impl<P: Calls> Answering<'_, P> {
             followed.cut_short().await.map_err(|error| {
                 let trouble = followed.reporter.trouble();
                 match trouble.filter(|_| error.exit() == Exit::Timeout) {
-                    Some(why) => {
-                        exit_report::unread(connection, &followed.reporter.task(), WAIT, &why)
-                    }
+                    Some(why) => followed.end().unread(WAIT, &why),
                     None => error,
                 }
             })?;
@@ -381,12 +373,7 @@ impl<P: Calls> Answering<'_, P> {
             Ok(found) => found,
             Err(_) => {
                 let why = "the task waits, and shows no open question";
-                Err(exit_report::unread(
-                    connection,
-                    &Some(self.request.task.clone()),
-                    WAIT,
-                    why,
-                ))
+                Err(followed.end().unread(WAIT, why))
             }
         }
     }
@@ -574,14 +561,8 @@ impl<P: Calls> Answering<'_, P> {
                 span(LANDING)
             )),
         }
-        self.follow_it();
+        self.connection.tell_watch(&self.request.task);
         Ok(Exit::Ok)
-    }
-
-    fn follow_it(&self) {
-        let watch = format!("watch {}", self.request.task.quoted());
-        let watch = self.connection.command(&watch);
-        self.connection.out.say(&format!("follow: {watch}"));
     }
 
     /// The same answer was given before, and was applied: nothing is sent again.
@@ -589,10 +570,8 @@ impl<P: Calls> Answering<'_, P> {
         &self,
         question: Option<&QuestionId>,
         said: &Value,
-        asker: Asker,
+        how: &Following,
         reporter: Arc<Reporter>,
-        deadlines: Deadlines,
-        to: &Destination,
     ) -> CliResult<Exit> {
         let (connection, task) = (self.connection, &self.request.task);
         let words = answers::form::in_words(said);
@@ -603,10 +582,8 @@ impl<P: Calls> Answering<'_, P> {
         if self.request.watch {
             reporter.hush(false);
             let run = connection.client.attach(task.id().clone());
-            let watched = FollowSetup::new(run, StartKind::Watch, reporter, deadlines.policy())
-                .detaching_at_reviews(self.request.follow.no_wait_review)
-                .answered_by(Arc::new(asker));
-            return watched.begin(connection).await?.finish(to).await;
+            let watched = how.setup(run, StartKind::Watch, reporter);
+            return watched.begin(connection).await?.finish(&how.to).await;
         }
         if connection.out.is_json() {
             let mut fields = Map::new();
@@ -616,7 +593,7 @@ impl<P: Calls> Answering<'_, P> {
             let line = result_line(task, &reporter.status(), fields);
             connection.out.line(line);
         } else {
-            self.follow_it();
+            self.connection.tell_watch(&self.request.task);
         }
         Ok(Exit::Ok)
     }

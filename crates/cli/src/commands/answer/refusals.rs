@@ -165,7 +165,9 @@ impl<P: Calls> Answering<'_, P> {
             .unseen(error)
             .why("Nothing was sent. The task waits for the answer to another question:");
         let error = exit_report::quoted(error, open, &self.age(open, state));
-        let error = exit_report::answers(self.connection, error, &self.request.task, open);
+        let error = self
+            .connection
+            .hints(error, P::answers(&self.request.task, open));
         self.about(error, Some(named))
     }
 

@@ -11,7 +11,6 @@ use taskward::{Recovery, Run, Snapshot};
 
 use self::report::{SearchReport, about, candidate, told};
 use super::{local, run, table};
-use crate::answers::Asker;
 use crate::args::{Global, Recover};
 use crate::calls::Calls;
 use crate::codes::Code;
@@ -19,11 +18,10 @@ use crate::connection::Connection;
 use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
-use crate::follow::{Deadlines, FollowSetup};
+use crate::follow::Following;
 use crate::keys::KeySource;
 use crate::lines::{LineType, line};
 use crate::out::Out;
-use crate::print::Destination;
 use crate::registry::ProviderName;
 use crate::registry::on_platform;
 use crate::report::{Reporter, result_line};
@@ -151,21 +149,15 @@ fn forget(out: &Out, store: &TaskStore, id: &EntryId) -> CliResult<Exit> {
 
 /// How what is recovered is gone on with.
 struct Plan {
-    deadlines: Deadlines,
-    to: Destination,
-    asker: Arc<Asker>,
+    how: Following,
     args: Recover,
     store: TaskStore,
     entry: Entry,
 }
 
 async fn one<P: Calls>(cx: &Cx, args: Recover, store: TaskStore, entry: Entry) -> CliResult<Exit> {
-    let follow = &args.follow;
-    let asker = Asker::new(cx, follow, P::ID, cx.global.key_stdin)?;
     let mut plan = Plan {
-        deadlines: Deadlines::of(follow)?,
-        to: Destination::new(follow.output.clone(), follow.print)?,
-        asker: Arc::new(asker),
+        how: Following::new(cx, &args.follow, P::ID, false)?,
         store: store.clone(),
         entry,
         args,
@@ -262,16 +254,13 @@ impl Plan {
         if self.args.watch {
             reporter.watching();
         }
-        let watched = FollowSetup::new(run, start_kind, reporter, self.deadlines.policy())
-            .answered_by(self.asker)
-            .detaching_at_reviews(self.args.follow.no_wait_review);
+        let watched = self.how.setup(run, start_kind, reporter);
         let mut followed = watched.begin(connection).await?;
         if self.args.watch {
-            return followed.finish(&self.to).await;
+            return followed.finish(&self.how.to).await;
         }
         let task = followed.until_known().await?;
-        let watch = connection.command(&format!("watch {}", task.quoted()));
-        connection.out.say(&format!("follow: {watch}"));
+        connection.tell_watch(&task);
         run::name(connection, followed, "unknown").await
     }
 
@@ -305,11 +294,8 @@ impl Plan {
             };
             let reporter = Arc::new(Reporter::new(connection, Some(task), false).showing());
             reporter.watching();
-            let watched =
-                FollowSetup::new(run, StartKind::Watch, reporter, self.deadlines.policy())
-                    .answered_by(self.asker)
-                    .detaching_at_reviews(self.args.follow.no_wait_review);
-            return watched.begin(connection).await?.finish(&self.to).await;
+            let watched = self.how.setup(run, StartKind::Watch, reporter);
+            return watched.begin(connection).await?.finish(&self.how.to).await;
         }
         if out.is_json() {
             let status = found
@@ -323,8 +309,7 @@ impl Plan {
             out.line(result_line(&task, status, fields));
             return Ok(Exit::Ok);
         }
-        let watch = connection.command(&format!("watch {}", task.quoted()));
-        out.say(&format!("follow: {watch}"));
+        connection.tell_watch(&task);
         if !adopts {
             let adopt = connection.command(&format!("recover {} --adopt", self.entry.id));
             out.say(&format!(

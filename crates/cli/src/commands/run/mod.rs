@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use taskward::Snapshot;
 
-use crate::answers::{Asker, is_attended, not_here};
+use crate::answers::{is_attended, not_here};
 use crate::args::{Global, Run};
 use crate::calls::Calls;
 use crate::clock::{ago, span};
@@ -17,10 +17,8 @@ use crate::connection::Connection;
 use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
-use crate::exit_report;
 use crate::files::Seen;
-use crate::follow::{Deadlines, FollowSetup, Followed};
-use crate::print::Destination;
+use crate::follow::{Followed, Following};
 use crate::registry::{ProviderName, on_platform};
 use crate::report::{Reporter, result_line};
 use crate::sent::StartKind;
@@ -39,9 +37,7 @@ pub(super) async fn run(cx: &Cx, args: Run) -> CliResult<Exit> {
         return Err(not_here(option, provider));
     }
     let plan = Plan {
-        deadlines: Deadlines::of(&args.follow)?,
-        to: Destination::new(args.follow.output.clone(), args.follow.print)?,
-        asker: Asker::new(cx, &args.follow, provider, takes_stdin(&cx.global, &args)?)?,
+        how: Following::new(cx, &args.follow, provider, takes_stdin(&cx.global, &args)?)?,
         like: kept.as_ref().map(Kept::task),
     };
     if args.sim && args.detach {
@@ -96,7 +92,7 @@ async fn first<P: Starts>(cx: &Cx, args: &Run, plan: Plan) -> CliResult<Exit> {
     let work = P::work(args)?;
     let mut connection: Connection<P> = open(cx, args)?;
     // A wait that the deadline would cut short is not begun.
-    connection.limit = plan.deadlines.work();
+    connection.limit = plan.how.deadlines.work();
     connection.banner();
     let start = within(&connection, P::ready(&connection, args, &work)).await?;
     let run = connection.client.run(start.job);
@@ -184,9 +180,7 @@ fn takes_stdin(global: &Global, args: &Run) -> CliResult<bool> {
 
 /// How the task is followed, checked before anything is sent.
 struct Plan {
-    deadlines: Deadlines,
-    to: Destination,
-    asker: Asker,
+    how: Following,
     /// The task that was started like this before, when there is one.
     like: Option<TaskRef>,
 }
@@ -218,10 +212,9 @@ async fn launch<P: Calls>(
         StartKind::Keyed(start) => run.idempotency_key(start.key.as_str()),
         _ => run,
     };
-    let deadlines = plan.deadlines.after(connection.clock.elapsed());
-    let watched = FollowSetup::new(run, start_kind, Arc::new(reporter), deadlines.policy())
-        .answered_by(Arc::new(plan.asker))
-        .detaching_at_reviews(args.follow.no_wait_review);
+    let mut how = plan.how;
+    how.deadlines = how.deadlines.after(connection.clock.elapsed());
+    let watched = how.setup(run, start_kind, Arc::new(reporter));
     let followed = watched.begin(connection).await?;
     // Under a key of the caller's own a start is made once, however often it is sent.
     if !args.force_new && args.idempotency_key.is_none() {
@@ -233,7 +226,7 @@ async fn launch<P: Calls>(
     if args.detach {
         name(connection, followed, "starting").await
     } else {
-        followed.finish(&plan.to).await
+        followed.finish(&how.to).await
     }
 }
 
@@ -253,7 +246,7 @@ pub(super) async fn name<P: Calls>(
     } else {
         out.print(&format!("{task}\n"))
     };
-    told.map_err(|error| exit_report::unheard(connection, &followed.reporter, error, &Some(task)))?;
+    told.map_err(|error| followed.end().unheard(error))?;
     Ok(Exit::Ok)
 }
 
