@@ -243,22 +243,7 @@ enum Woken<T> {
 impl<P: Calls> Followed<'_, P> {
     /// Follows the task to its end, or until it is left, and prints its answer.
     pub(crate) async fn finish(mut self, to: &Destination) -> CliResult<Exit> {
-        let mut signals = self.connection.signals.clone();
-        let mut ticks = tokio::time::interval(self.connection.out.tick_interval());
-        let end = loop {
-            let woken = tokio::select! {
-                end = self.running.wait() => Woken::By(end),
-                exit = signals.recv() => Woken::Signal(exit),
-                () = self.connection.out.failed() => Woken::Output,
-                _ = ticks.tick() => Woken::Tick,
-            };
-            match woken {
-                Woken::By(end) => break end,
-                Woken::Signal(exit) => return Err(self.interrupted(exit).await),
-                Woken::Output => self.check()?,
-                Woken::Tick => self.tick(),
-            }
-        };
+        let end = self.until(async |running| running.wait().await).await?;
         self.connection.out.still();
         self.reporter.finish();
         let end = end.map_err(|error| {
@@ -387,20 +372,24 @@ impl<P: Calls> Followed<'_, P> {
 
     /// The next event, told; `None` once the task is no longer followed.
     pub(crate) async fn event(&mut self) -> CliResult<Option<Event>> {
+        let event = self.until(async |running| running.next().await).await?;
+        let event = event.map_err(|error| self.connection.cli_error(&error))?;
+        Ok(event.map(|told| told.event))
+    }
+
+    /// What the task gives next; meanwhile signals are heard, and it is told now and then that the watch goes on.
+    async fn until<T>(&mut self, mut next: impl AsyncFnMut(&mut Running<P>) -> T) -> CliResult<T> {
         let mut signals = self.connection.signals.clone();
         let mut ticks = tokio::time::interval(self.connection.out.tick_interval());
         loop {
             let woken = tokio::select! {
-                event = self.running.next() => Woken::By(event),
+                given = next(&mut self.running) => Woken::By(given),
                 exit = signals.recv() => Woken::Signal(exit),
                 () = self.connection.out.failed() => Woken::Output,
                 _ = ticks.tick() => Woken::Tick,
             };
             match woken {
-                Woken::By(event) => {
-                    let event = event.map_err(|error| self.connection.cli_error(&error))?;
-                    return Ok(event.map(|told| told.event));
-                }
+                Woken::By(given) => return Ok(given),
                 Woken::Signal(exit) => return Err(self.interrupted(exit).await),
                 Woken::Output => self.check()?,
                 Woken::Tick => self.tick(),

@@ -8,7 +8,6 @@ mod clock;
 mod codes;
 mod command_line;
 mod commands;
-mod confirm;
 mod connection;
 mod cx;
 mod decisions;

@@ -17,14 +17,14 @@ use taskward::{Answer, Question, Reply};
 
 use crate::args::{Follow, Global, OnApproval};
 use crate::codes::Code;
+use crate::command_line;
 use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::out::Out;
 use crate::registry::ProviderName;
 use crate::report::Reporter;
 use crate::text_arg::text_or_file;
-use terminal::Terminal;
-pub(crate) use terminal::drop_typed;
+use terminal::{Terminal, drop_typed};
 
 /// The longest answer; more than a person writes, and than a conversation is made for.
 const MAX_ANSWER: usize = 256 * 1024;
@@ -168,6 +168,22 @@ pub(crate) fn is_attended(global: &Global) -> CliResult<bool> {
         && !global.key_stdin
         && io::stdin().is_terminal()
         && io::stderr().is_terminal())
+}
+
+/// Refuses where nobody can be asked about what cannot be taken back; `danger` says what that is. A script says `--yes`.
+pub(crate) fn attended(global: &Global, danger: &str) -> CliResult<()> {
+    if is_attended(global)? {
+        return Ok(());
+    }
+    let what = format!("{danger}, and there is no terminal to ask on");
+    let meant = format!("{} --yes", command_line::as_given());
+    let error = CliError::new(Code::Usage, what).why("Nothing was sent.");
+    Err(error.next("do it", meant, ""))
+}
+
+/// The end of a command whose question was not answered with yes.
+pub(crate) fn declined(what: &str) -> CliError {
+    CliError::new(Code::Declined, what).headed("kept")
 }
 
 /// Data that a person at the terminal gives, `None` when nothing was given.

@@ -49,7 +49,7 @@ const DROPPED: &str = "what was typed before this question is no answer to it, a
 
 /// Drops what was typed and not read yet: a question is answered by whoever has seen it.
 #[cfg(unix)]
-pub(crate) fn drop_typed(out: &Out) {
+pub(super) fn drop_typed(out: &Out) {
     use rustix::termios::{QueueSelector, tcflush};
     let stdin = io::stdin();
     let waiting = rustix::io::ioctl_fionread(&stdin).is_ok_and(|bytes| bytes > 0);
@@ -61,7 +61,7 @@ pub(crate) fn drop_typed(out: &Out) {
 
 /// Elsewhere a terminal hands out its lines unasked, and none can be told from a later one.
 #[cfg(not(unix))]
-pub(crate) fn drop_typed(_: &Out) {}
+pub(super) fn drop_typed(_: &Out) {}
 
 /// A line that is being typed. Where nobody waits for it any longer, what was typed of it goes with it: it would be the
 /// beginning of whatever is typed next, in this program or in the shell.

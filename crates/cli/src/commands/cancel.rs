@@ -7,10 +7,10 @@ use taskward::error::ApiError;
 use taskward::outcome::CancelResult;
 use taskward::{Event, Outcome, RunResult};
 
+use crate::answers;
 use crate::args::{self, Cancel};
 use crate::calls::Calls;
 use crate::codes::Code;
-use crate::confirm;
 use crate::connection::Connection;
 use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
@@ -28,11 +28,11 @@ const GIVEN_UP: u32 = 8;
 pub(super) async fn cancel<P: Calls>(cx: &Cx, task: TaskRef, args: Cancel) -> CliResult<Exit> {
     let deadlines = Deadlines::both(args::timeout(args.timeout)?);
     if !args.yes {
-        confirm::attended(&cx.global, "cancelling cannot be undone")
+        answers::attended(&cx.global, "cancelling cannot be undone")
             .map_err(|error| error.task(&task))?;
         let question = format!("stop {task}? What it has done so far is lost");
-        if !confirm::sure(&cx.out, &question) {
-            let declined = confirm::declined("not cancelled; nothing was sent");
+        if !answers::sure(&cx.out, &question).await {
+            let declined = answers::declined("not cancelled; nothing was sent");
             return Err(declined.task(&task));
         }
     }

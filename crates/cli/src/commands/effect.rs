@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use taskward::Event;
 
 use crate::calls::Calls;
+use crate::clock::span;
 use crate::connection::Connection;
 use crate::error::CliResult;
 use crate::follow::Followed;
+use crate::out::Out;
 use crate::report::words;
 
 /// How long an effect is waited for.
-pub(super) const LANDING: Duration = Duration::from_secs(10);
+const LANDING: Duration = Duration::from_secs(10);
 
 /// What was seen after words were delivered.
 pub(super) enum Seen {
@@ -47,4 +50,34 @@ pub(super) async fn effect<P: Calls>(
             Some(_) => {}
         }
     }
+}
+
+/// What was seen, for programs: whether there was an effect, and what the agent said. Nothing is waited for where the task
+/// was at work all along.
+pub(super) fn fields(seen: Option<&Seen>) -> Map<String, Value> {
+    let text = match seen {
+        Some(Seen::Spoke(text)) => Value::from(text.as_str()),
+        _ => Value::Null,
+    };
+    let mut fields = Map::new();
+    let is_seen = !matches!(seen, Some(Seen::Nothing));
+    fields.insert("effect_seen".to_owned(), is_seen.into());
+    fields.insert("text".to_owned(), text);
+    fields
+}
+
+/// Tells people what was seen of a task of this status.
+pub(super) fn tell(out: &Out, seen: &Seen, status: &str) -> CliResult<()> {
+    match seen {
+        Seen::Moved => out.say(&format!("the task moved on: it is {status}")),
+        Seen::Spoke(text) => {
+            out.say("the agent replied:");
+            out.print(&format!("{text}\n"))?;
+        }
+        Seen::Nothing => out.say(&format!(
+            "the server took it; the task still shows {status} after {}",
+            span(LANDING)
+        )),
+    }
+    Ok(())
 }

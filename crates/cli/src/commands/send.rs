@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, json};
 use taskward::question::Answered;
 use taskward::{Event, Policy, Snapshot};
 
 use super::answer;
-use super::effect::{LANDING, Seen, effect};
+use super::effect::{self, effect};
 use super::question;
 use super::reconcile::EarlierWrite;
 use crate::args::Send;
 use crate::calls::Calls;
-use crate::clock::{age, span};
+use crate::clock::age;
 use crate::codes::Code;
 use crate::command_line;
 use crate::connection::Connection;
@@ -165,27 +164,14 @@ async fn confirm<P: Calls>(
     out.still();
     let status = followed.reporter.status();
     if out.is_json() {
-        let mut line = result_line(task, &status, Map::new());
-        line["effect_seen"] = json!(!matches!(seen, Some(Seen::Nothing)));
-        line["earlier"] = json!(is_earlier);
-        line["text"] = match &seen {
-            Some(Seen::Spoke(text)) => json!(text),
-            _ => json!(null),
-        };
-        out.line(line);
+        let mut fields = effect::fields(seen.as_ref());
+        fields.insert("earlier".to_owned(), is_earlier.into());
+        out.line(result_line(task, &status, fields));
         return Ok(Exit::Ok);
     }
-    match seen {
+    match &seen {
         None => out.say(&format!("the task keeps running: it is {status}")),
-        Some(Seen::Moved) => out.say(&format!("the task moved on: it is {status}")),
-        Some(Seen::Spoke(text)) => {
-            out.say("the agent replied:");
-            out.print(&format!("{text}\n"))?;
-        }
-        Some(Seen::Nothing) => out.say(&format!(
-            "the server took it; the task still shows {status} after {}",
-            span(LANDING)
-        )),
+        Some(seen) => effect::tell(out, seen, &status)?,
     }
     connection.tell_watch(task);
     Ok(Exit::Ok)

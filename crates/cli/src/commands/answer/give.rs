@@ -11,12 +11,10 @@ use taskward::{Answer, Event, Policy, Question, Snapshot};
 use super::{AnswerRequest, Given, of_another};
 use crate::answers::{self, in_words, is_attended};
 use crate::calls::{Calls, Summary};
-use crate::clock::span;
 use crate::codes::Code;
 use crate::command_line;
-use crate::commands::effect::{LANDING, Seen, effect};
+use crate::commands::effect::{self, effect};
 use crate::commands::reconcile::EarlierWrite;
-use crate::confirm;
 use crate::connection::Connection;
 use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
@@ -72,7 +70,7 @@ pub(super) async fn answer<P: Calls>(cx: &Cx, request: AnswerRequest) -> CliResu
         .await?;
     let unconfirmed = match recorded {
         Recorded::Arrived(id, said) => {
-            return answering.already(Some(&id), &said, &how, reporter).await;
+            return answering.already(&id, &said, &how, reporter).await;
         }
         Recorded::Unconfirmed(said) => Some(said),
         Recorded::Nothing => None,
@@ -426,7 +424,7 @@ impl<P: Calls> Answering<'_, P> {
             // The question was withdrawn.
             None => Ok(None),
             Some(None) => {
-                let declined = confirm::declined("nothing was sent; the question is still open");
+                let declined = answers::declined("nothing was sent; the question is still open");
                 Err(declined.question(&question.id).task(&self.request.task))
             }
             Some(Some(answer)) => {
@@ -531,44 +529,24 @@ impl<P: Calls> Answering<'_, P> {
         out.still();
         let status = followed.reporter.status();
         if out.is_json() {
-            let mut fields = Map::new();
-            fields.insert("question_id".to_owned(), json!(question));
-            fields.insert("answer".to_owned(), said);
-            fields.insert("already".to_owned(), json!(false));
-            if let Some(seen) = &seen {
-                fields.insert(
-                    "effect_seen".to_owned(),
-                    json!(!matches!(seen, Seen::Nothing)),
-                );
-                let text = match seen {
-                    Seen::Spoke(text) => json!(text),
-                    Seen::Moved | Seen::Nothing => Value::Null,
-                };
-                fields.insert("text".to_owned(), text);
+            let mut fields = answered(question, &said, false);
+            if seen.is_some() {
+                fields.extend(effect::fields(seen.as_ref()));
             }
             out.line(result_line(task, &status, fields));
             return Ok(Exit::Ok);
         }
-        match seen {
-            None => {}
-            Some(Seen::Moved) => out.say(&format!("the task moved on: it is {status}")),
-            Some(Seen::Spoke(text)) => {
-                out.say("the agent replied:");
-                out.print(&format!("{text}\n"))?;
-            }
-            Some(Seen::Nothing) => out.say(&format!(
-                "the server took it; the task still shows {status} after {}",
-                span(LANDING)
-            )),
+        if let Some(seen) = &seen {
+            effect::tell(out, seen, &status)?;
         }
-        self.connection.tell_watch(&self.request.task);
+        self.connection.tell_watch(task);
         Ok(Exit::Ok)
     }
 
     /// The same answer was given before, and was applied: nothing is sent again.
     async fn already(
         &self,
-        question: Option<&QuestionId>,
+        question: &QuestionId,
         said: &Value,
         how: &Following,
         reporter: Arc<Reporter>,
@@ -586,10 +564,7 @@ impl<P: Calls> Answering<'_, P> {
             return watched.begin(connection).await?.finish(&how.to).await;
         }
         if connection.out.is_json() {
-            let mut fields = Map::new();
-            fields.insert("question_id".to_owned(), json!(question));
-            fields.insert("answer".to_owned(), said.clone());
-            fields.insert("already".to_owned(), json!(true));
+            let fields = answered(question, said, true);
             let line = result_line(task, &reporter.status(), fields);
             connection.out.line(line);
         } else {
@@ -597,6 +572,19 @@ impl<P: Calls> Answering<'_, P> {
         }
         Ok(Exit::Ok)
     }
+}
+
+/// An answer that was applied, for programs; now, or `already` before.
+fn answered(question: &QuestionId, said: &Value, already: bool) -> Map<String, Value> {
+    let fields = [
+        ("question_id", json!(question)),
+        ("answer", said.clone()),
+        ("already", json!(already)),
+    ];
+    fields
+        .map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .collect()
 }
 
 /// What a person decides while the task is followed; `None` when the question was withdrawn meanwhile.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use taskward::Snapshot;
 
+use crate::answers;
 use crate::answers::{is_attended, not_here};
 use crate::args::{Global, Run};
 use crate::calls::Calls;
 use crate::clock::{ago, span};
 use crate::codes::Code;
 use crate::command_line;
-use crate::confirm;
 use crate::connection::Connection;
 use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
@@ -218,7 +218,7 @@ async fn launch<P: Calls>(
     let followed = watched.begin(connection).await?;
     // Under a key of the caller's own a start is made once, however often it is sent.
     if !args.force_new && args.idempotency_key.is_none() {
-        once(connection, &followed.running.snapshot())?;
+        once(connection, &followed.running.snapshot()).await?;
     }
     if let Some(like) = &plan.like {
         followed.reporter.starting_like(like);
@@ -251,7 +251,7 @@ pub(super) async fn name<P: Calls>(
 }
 
 /// Asks for confirmation where the same was started before and its outcome is unknown.
-fn once<P: Calls>(connection: &Connection<P>, start: &Snapshot) -> CliResult<()> {
+async fn once<P: Calls>(connection: &Connection<P>, start: &Snapshot) -> CliResult<()> {
     let Some(store) = &connection.store else {
         return Ok(());
     };
@@ -277,7 +277,7 @@ fn once<P: Calls>(connection: &Connection<P>, start: &Snapshot) -> CliResult<()>
             (intent, question, what, Some(format!("{damage}.")))
         }
     };
-    if is_attended(&connection.cx.global)? && confirm::sure(&connection.out, &question) {
+    if is_attended(&connection.cx.global)? && answers::sure(&connection.out, &question).await {
         return Ok(());
     }
     let error = CliError::new(Code::OutcomeUnknown, what);

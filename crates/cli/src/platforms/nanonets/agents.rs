@@ -10,10 +10,10 @@ use taskward::nanonets::types::{
 };
 
 use super::agent_names::{For, resolve};
+use crate::answers;
 use crate::args::{self, Agents};
 use crate::codes::Code;
 use crate::commands::table::{self, Table};
-use crate::confirm;
 use crate::connection::Connection;
 use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
@@ -173,7 +173,7 @@ async fn update(cx: &Cx, args: args::UpdateAgent) -> CliResult<()> {
     }
     let replaces = change.config.as_ref().filter(|_| !args.yes);
     if replaces.is_some() {
-        confirm::attended(
+        answers::attended(
             &cx.global,
             "--config replaces the agent's whole configuration",
         )?;
@@ -185,11 +185,13 @@ async fn update(cx: &Cx, args: args::UpdateAgent) -> CliResult<()> {
             .call(GetAgent(id.clone()))
             .await
             .map_err(|error| missing(&connection, error, &id))?;
-        if !confirm::sure(
+        if !answers::sure(
             &connection.out,
             &replacement(&args.agent, present.config, config),
-        ) {
-            return Err(confirm::declined("not changed; the agent is as it was"));
+        )
+        .await
+        {
+            return Err(answers::declined("not changed; the agent is as it was"));
         }
     }
     let name = change.name.clone();
