@@ -244,6 +244,27 @@ pub(crate) struct Follow {
     pub(crate) speed: Option<u32>,
 }
 
+/// What a command does once its write was taken.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Afterwards {
+    /// Follow the task afterwards, until its next question or its end
+    #[arg(long)]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) follow: Follow,
+}
+
+/// The question that a command answers.
+#[derive(Debug, Args)]
+pub(crate) struct QuestionOfTask {
+    /// The task, as PROVIDER:ID or ID
+    #[arg(value_name = "TASK")]
+    pub(crate) task: TaskArg,
+    /// The question, by the id that it is printed with; without it, only one that was shown here before
+    #[arg(long, value_name = "ID", value_parser = label)]
+    pub(crate) question: Option<String>,
+}
+
 /// What is done about approvals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnApproval {
@@ -343,23 +364,16 @@ Answers an open question and nothing else; send is for a message that nobody ask
 only what run, watch, status or messages has shown here since the last answer; anything else is shown and not answered
 (exit 8). taskward help questions says more.")]
 pub(crate) struct Reply {
-    /// The task, as PROVIDER:ID or ID
-    #[arg(value_name = "TASK")]
-    pub(crate) task: TaskArg,
+    #[command(flatten)]
+    pub(crate) to: QuestionOfTask,
     /// The answer; - reads it from stdin
     #[arg(value_name = "TEXT or -", allow_hyphen_values = true)]
     pub(crate) text: String,
-    /// The question, by the id that it is printed with; without it, only one that was shown here before
-    #[arg(long, value_name = "ID", value_parser = label)]
-    pub(crate) question: Option<String>,
     /// Send it although an answer was sent before and it is unknown whether it arrived
     #[arg(long)]
     pub(crate) force_new: bool,
-    /// Follow the task afterwards, until its next question or its end
-    #[arg(long)]
-    pub(crate) watch: bool,
     #[command(flatten)]
-    pub(crate) follow: Follow,
+    pub(crate) after: Afterwards,
 }
 
 /// `send`.
@@ -385,11 +399,8 @@ pub(crate) struct Send {
     /// Send it although something was sent before and it is unknown whether it arrived
     #[arg(long)]
     pub(crate) force_new: bool,
-    /// Follow the task afterwards, until its next question or its end
-    #[arg(long)]
-    pub(crate) watch: bool,
     #[command(flatten)]
-    pub(crate) follow: Follow,
+    pub(crate) after: Afterwards,
 }
 
 /// `cancel`.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Follow, label, time};
+use super::{Afterwards, QuestionOfTask, label, time};
 use crate::task_ref::TaskArg;
 
 /// `approve`.
@@ -17,17 +17,10 @@ Exits with 0 when the approval was taken, or had been, and with --watch as watch
 only the first question of the run that is answered from here, and only once run, watch or status has shown it; any other
 is shown and not approved (exit 8). taskward help questions says more.")]
 pub(crate) struct Approve {
-    /// The task, as agent-harness:ID or ID
-    #[arg(value_name = "TASK")]
-    pub(crate) task: TaskArg,
-    /// The question, by the id that it is printed with; without it, only one that was shown here before
-    #[arg(long, value_name = "ID", value_parser = label)]
-    pub(crate) question: Option<String>,
-    /// Follow the task afterwards, until its next question or its end
-    #[arg(long)]
-    pub(crate) watch: bool,
     #[command(flatten)]
-    pub(crate) follow: Follow,
+    pub(crate) to: QuestionOfTask,
+    #[command(flatten)]
+    pub(crate) after: Afterwards,
 }
 
 /// `reject`.
@@ -39,23 +32,16 @@ The run fails: this is not \"go on without it\". Exits with 0 when the rejection
 --question only the first question of the run that is answered from here is rejected, once it was shown, and a terminal
 asks first.")]
 pub(crate) struct Reject {
-    /// The task, as agent-harness:ID or ID
-    #[arg(value_name = "TASK")]
-    pub(crate) task: TaskArg,
-    /// The question, by the id that it is printed with; without it, only one that was shown here before
-    #[arg(long, value_name = "ID", value_parser = label)]
-    pub(crate) question: Option<String>,
+    #[command(flatten)]
+    pub(crate) to: QuestionOfTask,
     /// Why, for the record
     #[arg(long, value_name = "TEXT|@FILE")]
     pub(crate) reason: Option<String>,
     /// Do not ask first; with --question nobody is asked
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// Follow the task afterwards, to its end
-    #[arg(long)]
-    pub(crate) watch: bool,
     #[command(flatten)]
-    pub(crate) follow: Follow,
+    pub(crate) after: Afterwards,
 }
 
 /// `input`.
@@ -69,20 +55,13 @@ pub(crate) struct Reject {
 KEY=VALUE gives text, KEY:=JSON anything else. Without any, a terminal asks for them. Without --question only the first
 question of the run that is answered from here is, once it was shown.")]
 pub(crate) struct Input {
-    /// The task, as agent-harness:ID or ID
-    #[arg(value_name = "TASK")]
-    pub(crate) task: TaskArg,
+    #[command(flatten)]
+    pub(crate) to: QuestionOfTask,
     /// The data: fields, or one JSON object, in place, from a file or from stdin
     #[arg(value_name = "KEY=VALUE or JSON|@FILE|-")]
     pub(crate) data: Vec<String>,
-    /// The question, by the id that it is printed with; without it, only one that was shown here before
-    #[arg(long, value_name = "ID", value_parser = label)]
-    pub(crate) question: Option<String>,
-    /// Follow the task afterwards, until its next question or its end
-    #[arg(long)]
-    pub(crate) watch: bool,
     #[command(flatten)]
-    pub(crate) follow: Follow,
+    pub(crate) after: Afterwards,
 }
 
 /// `events`.
@@ -94,7 +73,7 @@ pub(crate) struct Input {
 
 Prints number, time, type and content, with tabs between them.")]
 pub(crate) struct Events {
-    /// The task, as agent-harness:ID or ID
+    /// The task, as PROVIDER:ID or ID
     #[arg(value_name = "TASK")]
     pub(crate) task: TaskArg,
     /// Only events after this one
@@ -117,14 +96,11 @@ pub(crate) struct Events {
   taskward resume-run $run
   taskward resume-run $run --watch")]
 pub(crate) struct ResumeRun {
-    /// The task, as agent-harness:ID or ID
+    /// The task, as PROVIDER:ID or ID
     #[arg(value_name = "TASK")]
     pub(crate) task: TaskArg,
-    /// Follow the task afterwards, until its next question or its end
-    #[arg(long)]
-    pub(crate) watch: bool,
     #[command(flatten)]
-    pub(crate) follow: Follow,
+    pub(crate) after: Afterwards,
 }
 
 /// `usage`.

@@ -35,8 +35,8 @@ use crate::registry::{Feature, on_platform};
 
 /// Does what a command does to a task on the platform of that task, where it can.
 macro_rules! of_task {
-    ($cx:expr, $args:expr, $feature:ident, $($command:ident)::+) => {{
-        let task = $cx.global.task_for(&$args.task, Feature::$feature)?;
+    ($cx:expr, $args:ident$(.$part:ident)?, $feature:ident, $($command:ident)::+) => {{
+        let task = $cx.global.task_for(&$args$(.$part)?.task, Feature::$feature)?;
         on_platform!(task.provider(), P => $($command)::+::<P>($cx, task, $args).await)
     }};
 }
@@ -58,11 +58,11 @@ pub(crate) async fn perform(cli: Cli, out: Arc<Out>) -> CliResult<Exit> {
             on_platform!(task.provider(), P => result::result::<P>(cx, &task, args).await)
         }
         Command::Messages(args) => of_task!(cx, args, Messages, messages::messages),
-        Command::Reply(args) => of_task!(cx, args, Reply, answer::reply),
+        Command::Reply(args) => of_task!(cx, args.to, Reply, answer::reply),
         Command::Send(args) => of_task!(cx, args, Send, send::send),
-        Command::Approve(args) => of_task!(cx, args, Approve, answer::approve),
-        Command::Reject(args) => of_task!(cx, args, Reject, answer::reject),
-        Command::Input(args) => of_task!(cx, args, Input, answer::input),
+        Command::Approve(args) => of_task!(cx, args.to, Approve, answer::approve),
+        Command::Reject(args) => of_task!(cx, args.to, Reject, answer::reject),
+        Command::Input(args) => of_task!(cx, args.to, Input, answer::input),
         Command::Events(args) => of_task!(cx, args, Events, events::events),
         Command::ResumeRun(args) => of_task!(cx, args, ResumeRun, resume_run::resume_run),
         Command::Cancel(args) => of_task!(cx, args, Cancel, cancel::cancel),

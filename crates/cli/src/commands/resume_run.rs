@@ -17,7 +17,7 @@ pub(super) async fn resume_run<P: Calls>(
     task: TaskRef,
     args: ResumeRun,
 ) -> CliResult<Exit> {
-    let connection: Connection<P> = Connection::open(cx, args.follow.speed)?;
+    let connection: Connection<P> = Connection::open(cx, args.after.follow.speed)?;
     P::resume(&connection, &task).await.map_err(|error| {
         let note = "only a stalled task can be resumed";
         let status = connection.about("status", &task);
@@ -25,8 +25,8 @@ pub(super) async fn resume_run<P: Calls>(
     })?;
     let out = &cx.out;
     out.say("the task was resumed");
-    if args.watch {
-        return watch::all::<P>(cx, &[task], None, &args.follow).await;
+    if args.after.watch {
+        return watch::all::<P>(cx, &[task], None, &args.after.follow).await;
     }
     if out.is_json() {
         out.line(result_line(&task, "resumed", Map::new()));

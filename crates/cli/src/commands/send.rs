@@ -28,9 +28,9 @@ use crate::task_ref::TaskRef;
 pub(super) async fn send<P: Calls>(cx: &Cx, task: TaskRef, args: Send) -> CliResult<Exit> {
     let from_stdin = args.text == "-";
     let text = answer::words(&cx.global, args.text)?;
-    let how = Following::new(cx, &args.follow, P::ID, from_stdin)?;
+    let how = Following::new(cx, &args.after.follow, P::ID, from_stdin)?;
     let store = TaskStore::for_watch(cx);
-    let connection: Connection<P> = Connection::journaled(cx, args.follow.speed, store)?;
+    let connection: Connection<P> = Connection::journaled(cx, args.after.follow.speed, store)?;
     connection.banner();
     let reporter = Arc::new(Reporter::new(&connection, Some(task.clone()), false));
     reporter.watching();
@@ -54,7 +54,7 @@ pub(super) async fn send<P: Calls>(cx: &Cx, task: TaskRef, args: Send) -> CliRes
             .continue_with(task.id().clone(), text.clone()),
     };
     let start_kind = StartKind::Message(task.clone());
-    if !args.watch {
+    if !args.after.watch {
         let setup = how.silent(run, start_kind, reporter);
         let followed = setup.begin(&connection).await?;
         return confirm(&connection, followed, &task, is_earlier).await;

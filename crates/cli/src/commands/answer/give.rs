@@ -33,10 +33,10 @@ const WAIT: &str = "the question that the task waits for";
 const READ_WITHIN: Duration = Duration::from_secs(180);
 
 pub(super) async fn answer<P: Calls>(cx: &Cx, request: AnswerRequest) -> CliResult<Exit> {
-    let how = Following::new(cx, &request.follow, P::ID, request.stdin_is_taken)?;
+    let how = Following::new(cx, &request.after.follow, P::ID, request.stdin_is_taken)?;
     let attended = is_attended(&cx.global)? && !request.stdin_is_taken;
     let store = TaskStore::for_watch(cx);
-    let connection: Connection<P> = Connection::journaled(cx, request.follow.speed, store)?;
+    let connection: Connection<P> = Connection::journaled(cx, request.after.follow.speed, store)?;
     connection.banner();
     let task = &request.task;
     let log = connection.log(task);
@@ -201,7 +201,7 @@ impl<P: Calls> Answering<'_, P> {
         let (question, said) = self.give(&mut followed, &state, unconfirmed).await?;
         self.connection.spoken(&request.task);
         followed.reporter.hush(false);
-        if request.watch {
+        if request.after.watch {
             return followed.finish(&how.to).await;
         }
         self.taken(followed, &question, said).await
@@ -557,7 +557,7 @@ impl<P: Calls> Answering<'_, P> {
             "already answered: {words}; nothing was sent again"
         ));
         connection.spoken(task);
-        if self.request.watch {
+        if self.request.after.watch {
             reporter.hush(false);
             let run = connection.client.attach(task.id().clone());
             let watched = how.setup(run, StartKind::Watch, reporter);

@@ -8,7 +8,7 @@ use taskward::Answer;
 use taskward::question::QuestionId;
 
 use crate::answers::{checked, form, is_attended};
-use crate::args::{Approve, Follow, Global, Input, Reject, Reply};
+use crate::args::{Afterwards, Approve, Global, Input, QuestionOfTask, Reject, Reply};
 use crate::calls::Calls;
 use crate::codes::Code;
 use crate::cx::Cx;
@@ -25,12 +25,30 @@ struct AnswerRequest {
     /// The question; `None` is the one that was shown.
     question: Option<QuestionId>,
     given: Given,
-    /// Whether the task is followed afterwards.
-    watch: bool,
-    follow: Follow,
+    after: Afterwards,
     stdin_is_taken: bool,
     /// Whether it is sent although an earlier one may have arrived.
     force_new: bool,
+}
+
+impl AnswerRequest {
+    fn new(
+        command: AnsweringCommand,
+        task: TaskRef,
+        to: QuestionOfTask,
+        given: Given,
+        after: Afterwards,
+    ) -> Self {
+        Self {
+            command,
+            task,
+            question: to.question.map(QuestionId::new),
+            given,
+            after,
+            stdin_is_taken: false,
+            force_new: false,
+        }
+    }
 }
 
 /// Where an answer comes from.
@@ -55,16 +73,13 @@ impl Given {
 }
 
 pub(super) async fn approve<P: Calls>(cx: &Cx, task: TaskRef, args: Approve) -> CliResult<Exit> {
-    let request = AnswerRequest {
-        command: AnsweringCommand::Approve,
+    let request = AnswerRequest::new(
+        AnsweringCommand::Approve,
         task,
-        question: args.question.map(QuestionId::new),
-        given: Given::Ready(Answer::Approve),
-        watch: args.watch,
-        follow: args.follow,
-        stdin_is_taken: false,
-        force_new: false,
-    };
+        args.to,
+        Given::Ready(Answer::Approve),
+        args.after,
+    );
     give::answer::<P>(cx, request).await
 }
 
@@ -74,21 +89,12 @@ pub(super) async fn reject<P: Calls>(cx: &Cx, task: TaskRef, args: Reject) -> Cl
         None => None,
     };
     // Whoever names the question means it.
-    let given = if args.yes || args.question.is_some() {
+    let given = if args.yes || args.to.question.is_some() {
         Given::Ready(Answer::Reject { reason })
     } else {
         Given::Rejection { reason }
     };
-    let request = AnswerRequest {
-        command: AnsweringCommand::Reject,
-        task,
-        question: args.question.map(QuestionId::new),
-        given,
-        watch: args.watch,
-        follow: args.follow,
-        stdin_is_taken: false,
-        force_new: false,
-    };
+    let request = AnswerRequest::new(AnsweringCommand::Reject, task, args.to, given, args.after);
     give::answer::<P>(cx, request).await
 }
 
@@ -109,32 +115,23 @@ pub(super) async fn input<P: Calls>(cx: &Cx, task: TaskRef, args: Input) -> CliR
             .task(&task));
         }
     };
-    let request = AnswerRequest {
-        command: AnsweringCommand::Input,
-        task,
-        question: args.question.map(QuestionId::new),
-        given,
-        watch: args.watch,
-        follow: args.follow,
-        stdin_is_taken: from_stdin,
-        force_new: false,
-    };
+    let mut request = AnswerRequest::new(AnsweringCommand::Input, task, args.to, given, args.after);
+    request.stdin_is_taken = from_stdin;
     give::answer::<P>(cx, request).await
 }
 
 pub(super) async fn reply<P: Calls>(cx: &Cx, task: TaskRef, args: Reply) -> CliResult<Exit> {
     let from_stdin = args.text == "-";
     let text = words(&cx.global, args.text)?;
-    let request = AnswerRequest {
-        command: AnsweringCommand::Reply,
+    let mut request = AnswerRequest::new(
+        AnsweringCommand::Reply,
         task,
-        question: args.question.map(QuestionId::new),
-        given: Given::Ready(Answer::Text(text)),
-        watch: args.watch,
-        follow: args.follow,
-        stdin_is_taken: from_stdin,
-        force_new: args.force_new,
-    };
+        args.to,
+        Given::Ready(Answer::Text(text)),
+        args.after,
+    );
+    request.stdin_is_taken = from_stdin;
+    request.force_new = args.force_new;
     give::answer::<P>(cx, request).await
 }
 
