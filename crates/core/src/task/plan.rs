@@ -80,8 +80,8 @@ impl<P: Provider> Task<P> {
             }
             let (phase, mut cx) = self.parts();
             let (changed, next) = phase.read_stream(&mut cx, budget);
-            self.go(next);
             if changed {
+                self.go(next);
                 continue;
             }
             let readable = self.phase.stream().and_then(Stream::readable);

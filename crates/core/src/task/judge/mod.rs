@@ -56,9 +56,10 @@ impl<P: Provider> Task<P> {
             let (phase, mut cx) = self.parts();
             phase.update_clock(&mut cx);
         }
-        if !self.link.is_busy() {
+        let stream = self.phase.stream_mut().filter(|_| !self.link.is_busy());
+        if let Some(report) = stream.and_then(Stream::take_report) {
             let (phase, mut cx) = self.parts();
-            let next = phase.judge_opening(&mut cx, budget);
+            let next = phase.judge_opening(&mut cx, report, budget);
             self.go(next);
         }
     }
@@ -91,12 +92,13 @@ impl<P: Provider> Phase<P> {
         }
     }
 
-    /// Judges the reply to the request that was to open the stream, if it is in.
-    fn judge_opening(&mut self, cx: &mut Cx<'_, P>, budget: &OriginBudget) -> Move<P::Output> {
-        let stream = self.stream_mut();
-        let Some(report) = stream.and_then(Stream::take_report) else {
-            return Move::Stay;
-        };
+    /// Judges the reply to the request that was to open the stream.
+    fn judge_opening(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        report: Report,
+        budget: &OriginBudget,
+    ) -> Move<P::Output> {
         if let Self::Following(follow) = self {
             let next = follow.judge_unopened(cx, report, budget);
             follow.update_clock(cx);
