@@ -48,15 +48,32 @@ impl TransportFailure {
         Self::new(Cause::Resolve, format!("{host}: {why}"))
     }
 
+    /// Builds the failure of a reply that is no HTTP; in the clear, that may come of the wrong port.
+    #[must_use]
+    pub fn not_http(server: &str, why: &str, is_tls: bool) -> Self {
+        let hint = match is_tls {
+            true => "",
+            false => " (is this an HTTPS port, or no HTTP server at all?)",
+        };
+        Self::new(Cause::Protocol, format!("{server}: {why}{hint}"))
+    }
+
+    /// Builds the failure of a connection that ended before the head of a reply.
+    #[must_use]
+    pub fn closed_early(server: &str) -> Self {
+        let why = format!("{server} closed the connection before it answered");
+        Self::new(Cause::Reset, why)
+    }
+
     /// Builds the failure of an exchange with this progress.
     #[must_use]
-    pub fn at(self, stage: ExchangeProgress) -> ExchangeFailure {
+    pub(crate) fn at(self, stage: ExchangeProgress) -> ExchangeFailure {
         ExchangeFailure::new(stage, self.cause, self.detail)
     }
 
     /// Builds the failure of an exchange without a reply; `sent` is whether a byte of the request may have been sent.
     #[must_use]
-    pub fn unanswered(self, sent: bool) -> ExchangeFailure {
+    pub(crate) fn unanswered(self, sent: bool) -> ExchangeFailure {
         self.at(if sent {
             ExchangeProgress::MaybeSent
         } else {
@@ -66,7 +83,7 @@ impl TransportFailure {
 
     /// Builds the failure of an exchange that broke off after this head.
     #[must_use]
-    pub fn after(self, head: &Head) -> ExchangeFailure {
+    pub(crate) fn after(self, head: &Head) -> ExchangeFailure {
         self.at(ExchangeProgress::Answered(Box::new(head.clone())))
     }
 }

@@ -1,9 +1,11 @@
 //! Files to send: inspected once when a job is built, opened for each attempt and compared.
 
+use std::collections::VecDeque;
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use taskward_core::{
     Body, Cause, Error, ErrorKind, Fingerprint, Segment, Source, SourceKey, Stamp, StartAgainError,
@@ -26,7 +28,7 @@ pub enum Fingerprints {
 impl Fingerprints {
     /// It is, for a task that is stored.
     #[must_use]
-    pub fn if_kept(kept: bool) -> Self {
+    pub(crate) fn if_kept(kept: bool) -> Self {
         if kept { Self::Taken } else { Self::Left }
     }
 }
@@ -60,7 +62,7 @@ pub fn resolve(sources: Vec<&mut Source>, fingerprints: Fingerprints) -> Result<
 ///
 /// # Errors
 /// When one is gone or has changed.
-pub fn compare(
+pub(crate) fn compare(
     sources: Vec<&mut Source>,
     fingerprints: Fingerprints,
     changed: bool,
@@ -159,12 +161,38 @@ fn stamp(meta: &Metadata) -> Stamp {
     }
 }
 
-/// Returns the files of a body.
-pub fn files(body: &Body) -> impl Iterator<Item = &Source> {
-    body.segments().filter_map(|segment| match segment {
-        Segment::Source(source) => Some(source),
-        Segment::Bytes(_) => None,
-    })
+/// A part of a body on its way out.
+#[derive(Debug)]
+pub enum Piece {
+    /// Bytes as they are.
+    Bytes(Bytes),
+    /// A file, to be [opened](Opened) when its turn comes.
+    File(Source),
+}
+
+/// Returns the parts of a body in the order in which they are sent.
+#[must_use]
+pub fn pieces(body: &Body) -> VecDeque<Piece> {
+    body.segments()
+        .filter(|segment| !segment.is_empty())
+        .map(|segment| match segment {
+            Segment::Bytes(bytes) => Piece::Bytes(bytes.clone()),
+            Segment::Source(source) => Piece::File(source.clone()),
+        })
+        .collect()
+}
+
+/// Compares every file of a body with its description, before anything is sent. One file is open at a time.
+///
+/// # Errors
+/// When one cannot be read or is another one now.
+pub fn check(body: &Body) -> Result<(), TransportFailure> {
+    for segment in body.segments() {
+        if let Segment::Source(source) = segment {
+            Opened::new(source)?;
+        }
+    }
+    Ok(())
 }
 
 /// A file opened for one attempt, the same one that was described.

@@ -8,40 +8,29 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use taskward_client::failure::TransportFailure;
-use taskward_client::source::{self, Opened};
-use taskward_core::{Body, Cause, Segment, Source};
+use taskward_client::source::{self, Piece};
+use taskward_core::{Body, Cause, Segment};
 use tokio::task::JoinHandle;
 
 use crate::chunks::Chunks;
 use crate::progress::ExchangeWatch;
 
-/// Compares every file with its description, before anything is sent. One file is open at a time.
+/// Compares every file with its description, before anything is sent, where reading may block.
 pub(crate) async fn check(body: &Body) -> Result<(), TransportFailure> {
-    for source in source::files(body) {
-        let source = source.clone();
-        off_the_reactor(move || Opened::new(&source)).await?;
+    if !body
+        .segments()
+        .any(|part| matches!(part, Segment::Source(_)))
+    {
+        return Ok(());
     }
-    Ok(())
-}
-
-async fn off_the_reactor<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, TransportFailure> + Send + 'static,
-) -> Result<T, TransportFailure> {
-    tokio::task::spawn_blocking(work)
+    let body = body.clone();
+    tokio::task::spawn_blocking(move || source::check(&body))
         .await
         .unwrap_or_else(|e| Err(interrupted(&e)))
 }
 
 fn interrupted(error: &tokio::task::JoinError) -> TransportFailure {
     TransportFailure::new(Cause::Source, format!("reading was interrupted: {error}"))
-}
-
-/// The rest of the body.
-#[derive(Debug)]
-enum Piece {
-    Bytes(Bytes),
-    Source(Source),
-    Opened(Chunks),
 }
 
 /// A file with what was read of it, `None` at its end.
@@ -51,6 +40,8 @@ type Read = Result<(Chunks, Option<Bytes>), TransportFailure>;
 #[derive(Debug)]
 pub(crate) struct Upload {
     pieces: VecDeque<Piece>,
+    /// The file whose turn it is.
+    file: Option<Chunks>,
     reading: Option<JoinHandle<Read>>,
     left: u64,
     marks: Arc<ExchangeWatch>,
@@ -58,18 +49,11 @@ pub(crate) struct Upload {
 
 impl Upload {
     pub(crate) fn new(body: &Body, marks: Arc<ExchangeWatch>) -> Self {
-        let pieces = body
-            .segments()
-            .filter(|segment| !segment.is_empty())
-            .map(|segment| match segment {
-                Segment::Bytes(bytes) => Piece::Bytes(bytes.clone()),
-                Segment::Source(source) => Piece::Source(source.clone()),
-            })
-            .collect();
         let left = body.len();
         marks.lock().whole = left == 0;
         Self {
-            pieces,
+            pieces: source::pieces(body),
+            file: None,
             reading: None,
             left,
             marks,
@@ -84,30 +68,31 @@ impl Upload {
             if let Some(reading) = &mut self.reading {
                 let read = ready!(Pin::new(reading).poll(cx));
                 self.reading = None;
-                let (opened, chunk) = read.unwrap_or_else(|e| Err(interrupted(&e)))?;
+                let (file, chunk) = read.unwrap_or_else(|e| Err(interrupted(&e)))?;
                 if let Some(chunk) = chunk {
-                    self.pieces.push_front(Piece::Opened(opened));
+                    self.file = Some(file);
                     return Poll::Ready(Ok(Some(chunk)));
                 }
             }
-            let mut opened = match self.pieces.pop_front() {
+            if let Some(file) = self.file.take() {
+                self.read(|| Ok(file));
+                continue;
+            }
+            match self.pieces.pop_front() {
                 None => return Poll::Ready(Ok(None)),
                 Some(Piece::Bytes(bytes)) => return Poll::Ready(Ok(Some(bytes))),
-                Some(Piece::Source(source)) => {
-                    self.reading = Some(tokio::task::spawn_blocking(move || {
-                        let mut opened = Chunks::new(&source)?;
-                        let chunk = opened.read()?;
-                        Ok((opened, chunk))
-                    }));
-                    continue;
-                }
-                Some(Piece::Opened(opened)) => opened,
-            };
-            self.reading = Some(tokio::task::spawn_blocking(move || {
-                let chunk = opened.read()?;
-                Ok((opened, chunk))
-            }));
+                Some(Piece::File(source)) => self.read(move || Chunks::new(&source)),
+            }
         }
+    }
+
+    /// Begins to read the next chunk of a file, where that may block.
+    fn read(&mut self, open: impl FnOnce() -> Result<Chunks, TransportFailure> + Send + 'static) {
+        self.reading = Some(tokio::task::spawn_blocking(move || {
+            let mut file = open()?;
+            let chunk = file.read()?;
+            Ok((file, chunk))
+        }));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Converts hyper's errors to a [`TransportFailure`]; the only place that reads them.
 //!
-//! The stage is never guessed from an error: it comes from the [`Marks`](crate::wire::Marks) of the exchange.
+//! The stage is never guessed from an error: it comes from the [`ProgressCell`](taskward_client::transport::ProgressCell) of the
+//! exchange.
 
 use std::io;
 
@@ -16,22 +17,14 @@ pub(crate) fn of_head(
 ) -> TransportFailure {
     if error.is_parse() {
         let text = error.to_string();
-        // hyper has no predicate for it on the client's side.
-        let hint = if tls || text.contains("too large") {
-            ""
-        } else {
-            " (is this an HTTPS port, or no HTTP server at all?)"
-        };
-        return TransportFailure::new(Cause::Protocol, format!("{server}: {text}{hint}"));
+        // A head that is too large is HTTP; hyper has no predicate for it on the client's side.
+        return TransportFailure::not_http(server, &text, tls || text.contains("too large"));
     }
     if let Some(why) = broken {
         return TransportFailure::new(Cause::Reset, format!("{server}: {why}"));
     }
     if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
-        return TransportFailure::new(
-            Cause::Reset,
-            format!("{server} closed the connection before it answered"),
-        );
+        return TransportFailure::closed_early(server);
     }
     match find::<io::Error>(error) {
         Some(io) if io.kind() == io::ErrorKind::InvalidData => {

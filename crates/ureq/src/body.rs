@@ -4,49 +4,28 @@ use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use bytes::{Buf as _, Bytes};
+use bytes::Buf as _;
 use taskward_client::failure::TransportFailure;
-use taskward_client::source::{self, Opened};
-use taskward_core::{Body, Segment, Source};
+use taskward_client::source::{self, Opened, Piece};
+use taskward_core::Body;
 
 use crate::wire::ExchangeWatch;
-
-/// Compares every file with its description, before anything is sent. One file is open at a time.
-pub(crate) fn check(body: &Body) -> Result<(), TransportFailure> {
-    for source in source::files(body) {
-        Opened::new(source)?;
-    }
-    Ok(())
-}
-
-/// The rest of the body.
-#[derive(Debug)]
-enum Piece {
-    Bytes(Bytes),
-    Source(Source),
-    Opened(Opened),
-}
 
 /// The body of one attempt, as ureq pulls it.
 #[derive(Debug)]
 pub(crate) struct Upload {
     pieces: VecDeque<Piece>,
+    /// The file whose turn it is.
+    file: Option<Opened>,
     left: u64,
     marks: Arc<ExchangeWatch>,
 }
 
 impl Upload {
     pub(crate) fn new(body: &Body, marks: Arc<ExchangeWatch>) -> Self {
-        let pieces = body
-            .segments()
-            .filter(|segment| !segment.is_empty())
-            .map(|segment| match segment {
-                Segment::Bytes(bytes) => Piece::Bytes(bytes.clone()),
-                Segment::Source(source) => Piece::Source(source.clone()),
-            })
-            .collect();
         Self {
-            pieces,
+            pieces: source::pieces(body),
+            file: None,
             left: body.len(),
             marks,
         }
@@ -54,7 +33,14 @@ impl Upload {
 
     fn chunk(&mut self, out: &mut [u8]) -> Result<usize, TransportFailure> {
         loop {
-            let mut opened = match self.pieces.pop_front() {
+            if let Some(file) = &mut self.file {
+                let read = file.read(out)?;
+                if read > 0 {
+                    return Ok(read);
+                }
+                self.file = None;
+            }
+            match self.pieces.pop_front() {
                 None => return Ok(0),
                 Some(Piece::Bytes(mut bytes)) => {
                     let taken = bytes.len().min(out.len());
@@ -64,13 +50,7 @@ impl Upload {
                     }
                     return Ok(taken);
                 }
-                Some(Piece::Source(source)) => Opened::new(&source)?,
-                Some(Piece::Opened(opened)) => opened,
-            };
-            let read = opened.read(out)?;
-            if read > 0 {
-                self.pieces.push_front(Piece::Opened(opened));
-                return Ok(read);
+                Some(Piece::File(source)) => self.file = Some(Opened::new(&source)?),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Converts ureq's errors to a [`TransportFailure`]; the only place that reads them.
 //!
-//! The stage is never guessed from an error: it comes from the [`Marks`](crate::wire::Marks) of the exchange.
+//! The stage is never guessed from an error: it comes from the [`ProgressCell`](taskward_client::transport::ProgressCell) of the
+//! exchange.
 
 use std::io;
 
@@ -20,14 +21,7 @@ pub(crate) fn of_head(
             format!("{server}: the reply's head is too large"),
         ),
         ureq::Error::Io(io) => of_head_io(io, broken, server),
-        _ => {
-            let hint = if tls {
-                ""
-            } else {
-                " (is this an HTTPS port, or no HTTP server at all?)"
-            };
-            TransportFailure::new(Cause::Protocol, format!("{server}: {}{hint}", chain(error)))
-        }
+        _ => TransportFailure::not_http(server, &chain(error), tls),
     }
 }
 
@@ -36,10 +30,7 @@ fn of_head_io(error: &io::Error, broken: Option<String>, server: &str) -> Transp
         return TransportFailure::new(Cause::Reset, format!("{server}: {why}"));
     }
     match error.kind() {
-        io::ErrorKind::UnexpectedEof => TransportFailure::new(
-            Cause::Reset,
-            format!("{server} closed the connection before it answered"),
-        ),
+        io::ErrorKind::UnexpectedEof => TransportFailure::closed_early(server),
         io::ErrorKind::InvalidData => {
             TransportFailure::new(Cause::Tls, format!("{server}: {error}"))
         }

@@ -26,8 +26,8 @@
 //! Everything runs on the calling thread, but for one thread per open stream, and one per lookup of a host name.
 //!
 //! # What this crate does not do
-//! It decides nothing: retries, redirects, pace and ends are the core's. It never unpacks a compressed reply, keeps no
-//! cookies, and has no switch that turns verification of certificates off.
+//! It decides nothing: the core decides about retries, redirects, poll intervals and outcomes. It never decompresses a
+//! reply, stores no cookies, and has no switch that turns the verification of certificates off.
 
 mod body;
 mod dial;

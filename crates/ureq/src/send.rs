@@ -8,6 +8,7 @@ use http::Version;
 use http::header::AUTHORIZATION;
 use taskward_client::reply::{self, MAX_HEAD};
 use taskward_client::route::{IDLE_AGE, MAX_IDLE};
+use taskward_client::source;
 use taskward_client::transport::{
     BlockingBody, BodyReading, ProgressCell, TransportFailure, TransportRequest,
 };
@@ -15,7 +16,7 @@ use taskward_core::ConnectionUse;
 use ureq::config::AutoHeaderValue;
 use ureq::{Agent, BodyReader, SendBody};
 
-use crate::body::{self, Upload};
+use crate::body::Upload;
 use crate::dial::{Dialer, NoResolver};
 use crate::failure;
 use crate::wire::{ExchangeWatch, Reading};
@@ -72,7 +73,7 @@ pub(crate) fn exchange(
         until,
         closer,
     } = request;
-    body::check(&body)?;
+    source::check(&body)?;
     let marks = Arc::new(ExchangeWatch::new(&limits, until, closer, progress.clone()));
     let body = if body.is_empty() {
         SendBody::none()
