@@ -62,7 +62,9 @@ pub trait AsyncTransport: Transport<Body: AsyncBody> {
 
     /// Sends a request and waits for the head of its reply, within the request's limits.
     ///
-    /// Moves `progress` to *maybe sent* before the first byte may leave. Follows no redirect and repeats nothing.
+    /// Moves `progress` to *maybe sent* before the first byte may leave. Follows no redirect and repeats nothing. Pulls the
+    /// body as it is sent, files in chunks; one that is not as described is sent no further, and not at all where that shows
+    /// before. A server may reply and close before the request is whole: its reply counts, not the failed write.
     ///
     /// # Cancel safety
     /// The client owns the future and may drop it at any point. `progress` then says whether the request may have been
@@ -101,7 +103,9 @@ pub trait AsyncBody: Unpin {
 pub trait BlockingTransport: Transport<Body: BlockingBody + Send> + Send + Sync {
     /// Sends a request and returns once the head of its reply came, or the request's limits are over.
     ///
-    /// Moves `progress` to *maybe sent* before the first byte may leave. Follows no redirect and repeats nothing. With a
+    /// Moves `progress` to *maybe sent* before the first byte may leave. Follows no redirect and repeats nothing. Pulls the
+    /// body as it is sent, files in chunks; one that is not as described is sent no further, and not at all where that shows
+    /// before. A server may reply and close before the request is whole: its reply counts, not the failed write. With a
     /// [`StreamCloser`] in the request, its closing from another thread ends the call.
     ///
     /// # Errors

@@ -1,7 +1,9 @@
 //! The suite of all adapters, run with the async one, and what only this one has to show.
 
+#[path = "../asynchronous/adapter.rs"]
 mod adapter;
 mod futures;
+mod runtime;
 #[path = "../suite/mod.rs"]
 mod suite;
 

@@ -1,5 +1,5 @@
-//! What of the suite is about the client. Pools, TLS, uploads in pieces, and the words for what a socket does are a
-//! transport's own: the adapters' binaries check theirs.
+//! What of the suite follows from the contract of a transport. Pools and TLS, which this one does without, are an adapter's
+//! own: the adapters' binaries check theirs.
 #![allow(dead_code, reason = "the modules that are left out use the rest")]
 
 #[path = "../suite/again.rs"]
@@ -24,6 +24,10 @@ pub(crate) mod harness;
 pub(crate) mod lists;
 #[path = "../suite/on_detach.rs"]
 pub(crate) mod on_detach;
+#[path = "../suite/openings.rs"]
+pub(crate) mod openings;
+#[path = "../suite/probes.rs"]
+pub(crate) mod probes;
 #[path = "../suite/recover.rs"]
 pub(crate) mod recover;
 #[path = "../suite/redirects.rs"]
@@ -34,3 +38,5 @@ pub(crate) mod stream;
 pub(crate) mod support;
 #[path = "../suite/trace.rs"]
 pub(crate) mod trace;
+#[path = "../suite/uploads.rs"]
+pub(crate) mod uploads;

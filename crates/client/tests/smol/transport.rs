@@ -1,9 +1,10 @@
 //! A transport over smol, as anybody could write one: sockets and timers of smol, HTTP by hyper without tokio, one connection
 //! for each exchange. It speaks in the clear only and knows no pool; it proves that the trait asks for no runtime.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -15,12 +16,12 @@ use smol::net::TcpStream;
 use taskward_client::clock::later;
 use taskward_client::connection::{ConnectionSettings, Connections};
 use taskward_client::reply::MAX_HEAD;
-use taskward_client::source::Opened;
+use taskward_client::source::{self, Opened, Piece};
 use taskward_client::transport::{
     AsyncBody, AsyncTransport, BodyReading, ProgressCell, Transport, TransportFailure,
     TransportRequest,
 };
-use taskward_core::{Body, Cause, ConfigError, Limits, Origin, Segment, TimeoutPhase, Timestamp};
+use taskward_core::{Body, Cause, ConfigError, Limits, Origin, TimeoutPhase, Timestamp};
 
 /// Sends requests over smol. Clones share nothing but the address.
 #[derive(Clone)]
@@ -97,7 +98,8 @@ impl Shared {
         progress: Arc<ProgressCell>,
     ) -> Result<http::Response<SmolBody>, TransportFailure> {
         let (limits, until) = (request.limits, request.until);
-        let body = read(request.body).await?;
+        let body = request.body.clone();
+        smol::unblock(move || source::check(&body)).await?;
         let server = taskward_client::route::join(&self.host, self.port);
         let tcp = {
             let due = capped(later(Instant::now(), limits.connect), until);
@@ -111,11 +113,13 @@ impl Shared {
             })
             .await?
         };
-        let moved = Arc::new(Mutex::new(Instant::now()));
+        let watch = Arc::new(Watch::new(&request.body));
+        let body = Upload::new(&request.body, watch.clone());
         let io = Socket {
             tcp,
             progress,
-            moved: moved.clone(),
+            broken: false,
+            watch: watch.clone(),
         };
         let (mut sender, connection) = http1::Builder::new()
             .max_header_size(MAX_HEAD)
@@ -131,18 +135,18 @@ impl Shared {
             if let Poll::Ready(response) = sending.as_mut().poll(cx) {
                 return Poll::Ready(response.map_err(|e| lost(&e, &server)));
             }
-            let due = later(at(&moved), limits.head);
-            poll_due(&mut timer, cx, due, until, TimeoutPhase::Head).map(Err)
+            let (due, phase) = watch.head_deadline(&limits);
+            poll_due(&mut timer, cx, due, until, phase).map(Err)
         })
         .await?;
         drop(sending);
-        *moved.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        watch.moved();
         Ok(response.map(|incoming| SmolBody {
             connection,
             _sender: sender,
             incoming,
             server,
-            moved,
+            watch,
             limits,
             reading: BodyReading::Whole { until },
             timer,
@@ -150,8 +154,41 @@ impl Shared {
     }
 }
 
-fn at(moved: &Mutex<Instant>) -> Instant {
-    *moved.lock().unwrap_or_else(PoisonError::into_inner)
+/// What the deadlines of an exchange depend on.
+struct Watch(Mutex<Seen>);
+
+#[derive(Clone, Copy)]
+struct Seen {
+    /// When a byte last moved.
+    moved: Instant,
+    /// How much of the body was not handed to the connection yet.
+    left: u64,
+}
+
+impl Watch {
+    fn new(body: &Body) -> Self {
+        Self(Mutex::new(Seen {
+            moved: Instant::now(),
+            left: body.len(),
+        }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn moved(&self) {
+        self.lock().moved = Instant::now();
+    }
+
+    /// Returns when an exchange without a head is given up: as an upload until all of it was sent.
+    fn head_deadline(&self, limits: &Limits) -> (Instant, TimeoutPhase) {
+        let seen = *self.lock();
+        match seen.left {
+            0 => (later(seen.moved, limits.head), TimeoutPhase::Head),
+            _ => (later(seen.moved, limits.idle), TimeoutPhase::Send),
+        }
+    }
 }
 
 fn capped(due: Instant, until: Option<Instant>) -> Instant {
@@ -173,27 +210,6 @@ fn poll_due(
     Poll::Ready(TransportFailure::timeout(phase))
 }
 
-/// Reads the files of a body before it is sent: enough for tests.
-async fn read(body: Body) -> Result<Whole, TransportFailure> {
-    smol::unblock(move || {
-        let mut whole = Vec::new();
-        for segment in body.segments() {
-            match segment {
-                Segment::Bytes(bytes) => whole.extend_from_slice(bytes),
-                Segment::Source(source) => {
-                    let mut opened = Opened::new(source)?;
-                    let mut piece = vec![0; 64 * 1024];
-                    while let read @ 1.. = opened.read(&mut piece)? {
-                        whole.extend_from_slice(&piece[..read]);
-                    }
-                }
-            }
-        }
-        Ok(Whole(Bytes::from(whole)))
-    })
-    .await
-}
-
 /// Writes the path alone, and the authority in `Host`.
 fn origin_form(mut head: http::Request<()>) -> http::Request<()> {
     let uri = std::mem::take(head.uri_mut()).into_parts();
@@ -211,35 +227,97 @@ fn origin_form(mut head: http::Request<()>) -> http::Request<()> {
 
 /// Classifies an exchange without a head.
 fn lost(error: &hyper::Error, server: &str) -> TransportFailure {
-    let cause = if error.is_parse() {
-        Cause::Protocol
-    } else {
-        Cause::Reset
+    if let Some(ours) = taskward_client::failure::find::<TransportFailure>(error) {
+        return ours.clone();
+    }
+    match error.is_parse() {
+        true => TransportFailure::not_http(server, &error.to_string(), false),
+        false => TransportFailure::new(Cause::Reset, format!("{server}: {error}")),
+    }
+}
+
+/// Classifies a body that broke off: hyper says what is wrong with its chunks in an error of I/O.
+fn broken_off(error: &hyper::Error, server: &str) -> TransportFailure {
+    let kind = taskward_client::failure::find::<io::Error>(error).map(io::Error::kind);
+    let cause = match kind {
+        Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => Cause::Protocol,
+        _ => Cause::Truncated,
     };
     TransportFailure::new(cause, format!("{server}: {error}"))
 }
 
-/// A body in one piece.
-struct Whole(Bytes);
+/// A request's body, pulled by the connection: one chunk of one file is read ahead, where reading may block.
+struct Upload {
+    pieces: VecDeque<Piece>,
+    reading: Option<smol::Task<Result<(Opened, Bytes), TransportFailure>>>,
+    watch: Arc<Watch>,
+}
 
-impl http_body::Body for Whole {
+impl Upload {
+    fn new(body: &Body, watch: Arc<Watch>) -> Self {
+        Self {
+            pieces: source::pieces(body),
+            reading: None,
+            watch,
+        }
+    }
+
+    fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, TransportFailure>> {
+        loop {
+            if let Some(reading) = &mut self.reading {
+                let read = ready!(Pin::new(reading).poll(cx));
+                self.reading = None;
+                let (opened, chunk) = read?;
+                if opened.left() > 0 {
+                    self.read(move || Ok(opened));
+                }
+                return Poll::Ready(Ok(Some(chunk)));
+            }
+            match self.pieces.pop_front() {
+                None => return Poll::Ready(Ok(None)),
+                Some(Piece::Bytes(bytes)) => return Poll::Ready(Ok(Some(bytes))),
+                Some(Piece::File(source)) => self.read(move || Opened::new(&source)),
+            }
+        }
+    }
+
+    /// Begins to read the next chunk of a file.
+    fn read(&mut self, open: impl FnOnce() -> Result<Opened, TransportFailure> + Send + 'static) {
+        self.reading = Some(smol::unblock(move || {
+            let mut opened = open()?;
+            let mut chunk = vec![0; 64 * 1024];
+            let read = opened.read(&mut chunk)?;
+            chunk.truncate(read);
+            Ok((opened, Bytes::from(chunk)))
+        }));
+    }
+}
+
+impl http_body::Body for Upload {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = TransportFailure;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let bytes = std::mem::take(&mut self.0);
-        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, TransportFailure>>> {
+        let chunk = ready!(self.poll_chunk(cx)).transpose();
+        Poll::Ready(chunk.map(|chunk| {
+            let chunk = chunk?;
+            self.watch.lock().left -= chunk.len() as u64;
+            Ok(Frame::data(chunk))
+        }))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_empty()
+        self.watch.lock().left == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.len() as u64)
+        SizeHint::with_exact(self.watch.lock().left)
     }
 }
 
@@ -255,10 +333,10 @@ impl Connection {
 /// The body of a reply, with the connection that it comes over.
 pub(crate) struct SmolBody {
     connection: Connection,
-    _sender: http1::SendRequest<Whole>,
+    _sender: http1::SendRequest<Upload>,
     incoming: Incoming,
     server: String,
-    moved: Arc<Mutex<Instant>>,
+    watch: Arc<Watch>,
     limits: Limits,
     reading: BodyReading,
     timer: smol::Timer,
@@ -283,22 +361,20 @@ impl AsyncBody for SmolBody {
             match frame {
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Ready(Some(Ok(frame))) => {
-                    *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+                    self.watch.moved();
                     // Trailers say nothing to us.
                     if let Ok(bytes) = frame.into_data() {
                         return Poll::Ready(Some(Ok(bytes)));
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    let text = format!("{}: {error}", self.server);
-                    let failure = TransportFailure::new(Cause::Truncated, text);
-                    return Poll::Ready(Some(Err(failure)));
+                    return Poll::Ready(Some(Err(broken_off(&error, &self.server))));
                 }
                 Poll::Pending => {
                     let BodyReading::Whole { until } = self.reading else {
                         return Poll::Pending;
                     };
-                    let due = later(at(&self.moved), self.limits.idle);
+                    let due = later(self.watch.lock().moved, self.limits.idle);
                     return poll_due(&mut self.timer, cx, due, until, TimeoutPhase::Body)
                         .map(|failure| Some(Err(failure)));
                 }
@@ -307,11 +383,13 @@ impl AsyncBody for SmolBody {
     }
 }
 
-/// A socket that moves the progress of its exchange before it writes.
+/// A socket that moves the progress of its exchange before it writes. What cannot be written is not the end: a server that
+/// refuses an upload answers and closes, so reading goes on and ends with its answer or with the failure.
 struct Socket {
     tcp: TcpStream,
     progress: Arc<ProgressCell>,
-    moved: Arc<Mutex<Instant>>,
+    broken: bool,
+    watch: Arc<Watch>,
 }
 
 impl hyper::rt::Read for Socket {
@@ -334,13 +412,28 @@ impl hyper::rt::Write for Socket {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.broken {
+            return Poll::Pending;
+        }
         self.progress.maybe_sent();
-        let written = ready!(Pin::new(&mut self.tcp).poll_write(cx, bytes))?;
-        *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        Poll::Ready(Ok(written))
+        match ready!(Pin::new(&mut self.tcp).poll_write(cx, bytes)) {
+            Ok(written) => {
+                self.watch.moved();
+                Poll::Ready(Ok(written))
+            }
+            Err(_) => {
+                self.broken = true;
+                // The reading side wakes the task: a broken connection is always readable.
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.broken {
+            return Poll::Pending;
+        }
         Pin::new(&mut self.tcp).poll_flush(cx)
     }
 

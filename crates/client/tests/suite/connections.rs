@@ -8,6 +8,7 @@ use taskward_core::{ErrorKind, Policy, Retry};
 use taskward_providers::nanonets::Job;
 
 use super::exchange::client;
+use super::probes::{chunked, wordy_chunks};
 use super::stream::Toy;
 use super::support::{self, Ended, Gate, Probe, Server, ended, impatient};
 use crate::adapter::{Client, block_on, calls};
@@ -39,6 +40,22 @@ fn connections_are_kept_while_they_are_clean() {
         );
     }
     assert_eq!(server.seen().len(), 3);
+}
+
+/// Rows: B30.
+#[test]
+fn of_a_chunk_that_says_more_than_its_size_nothing_is_left_over() {
+    for chunks in wordy_chunks() {
+        for at_once in [true, false] {
+            let server = chunked(&chunks, at_once);
+            let client = client(&server.url(), impatient());
+            for result in calls(&client, &[Probe::get(), Probe::post("x"), Probe::get()]) {
+                assert_eq!(result.expect("a reply").body, "body", "{chunks:?}");
+            }
+            // The reads shared theirs.
+            assert_eq!(server.connections(), 2, "{chunks:?}");
+        }
+    }
 }
 
 /// Rows: B27.

@@ -11,6 +11,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use taskward_core::{Cause, Error, ErrorKind, Response, TimeoutPhase};
 use taskward_providers::nanonets::Nanonets;
 
+use super::probes::never_left;
 use super::support::{Ended, Probe, Server, ended, impatient, key, ok};
 use crate::adapter::{Client, calls};
 
@@ -101,6 +102,13 @@ fn encrypted_connections_are_kept_too() {
         assert_eq!(result.expect("a reply").body, "0");
     }
     assert_eq!(server.seen().len(), 3);
+}
+
+/// Rows: A1.
+#[test]
+fn a_host_that_does_not_exist_is_told_by_its_name() {
+    let name = "no-such-host.invalid";
+    never_left(&format!("https://{name}"), &Cause::Resolve, name);
 }
 
 /// Rows: A6, A7, A8.

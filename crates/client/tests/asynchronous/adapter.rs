@@ -1,4 +1,5 @@
-//! How the suite uses this adapter: every future on the test's own thread, by smol and without tokio.
+//! How the suite uses a client of futures: every future on the test's own thread. The binary's module `runtime` says over
+//! which transport, and by which runtime.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -8,16 +9,17 @@ use taskward_client::{Async, Entries, Run};
 pub(crate) use taskward_client::{BoxError, Recovery};
 use taskward_core::{Error, List, Operation, Provider, Question, RunResult};
 
-use crate::transport::Smol;
+use crate::runtime::Transport;
+pub(crate) use crate::runtime::block_on;
 
-pub(crate) type Client<P> = taskward_client::AsyncClient<P, Smol>;
-pub(crate) type Handle = taskward_client::AsyncHandle<Smol>;
-pub(crate) type Running<P> = taskward_client::Running<P, Smol, Async>;
-
-/// Waits for a call.
-pub(crate) fn block_on<F: IntoFuture>(call: F) -> F::Output {
-    smol::block_on(call.into_future())
-}
+#[allow(
+    dead_code,
+    reason = "not every transport runs the tests of all settings"
+)]
+pub(crate) type Builder<P> = taskward_client::Builder<P, Transport, Async>;
+pub(crate) type Client<P> = taskward_client::AsyncClient<P, Transport>;
+pub(crate) type Handle = taskward_client::AsyncHandle<Transport>;
+pub(crate) type Running<P> = taskward_client::Running<P, Transport, Async>;
 
 /// Performs operations one after another.
 pub(crate) fn calls<P, O>(client: &Client<P>, operations: &[O]) -> Vec<Result<O::Output, Error>>
@@ -36,7 +38,9 @@ where
 }
 
 /// Reads a list to its end, or to an error.
-pub(crate) fn entries<P, O>(list: &mut Entries<P, Smol, Async, O>) -> Vec<Result<O::Item, Error>>
+pub(crate) fn entries<P, O>(
+    list: &mut Entries<P, Transport, Async, O>,
+) -> Vec<Result<O::Item, Error>>
 where
     P: Provider,
     O: List + Clone + Send + 'static,
@@ -52,7 +56,9 @@ where
 }
 
 /// Follows a task to its end.
-pub(crate) fn follow<P: Provider>(run: Run<P, Smol, Async>) -> Result<RunResult<P::Output>, Error> {
+pub(crate) fn follow<P: Provider>(
+    run: Run<P, Transport, Async>,
+) -> Result<RunResult<P::Output>, Error> {
     block_on(run)
 }
 
