@@ -18,7 +18,7 @@ pub struct Clock {
 impl Clock {
     /// Builds a clock that runs `speed` times as fast as the world; 1 unless the server is a simulator that does the same.
     #[must_use]
-    pub fn new(speed: u32) -> Self {
+    pub(crate) fn new(speed: u32) -> Self {
         let wall = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();

@@ -6,7 +6,7 @@ use taskward_core::{Error, ErrorKind, Seed};
 ///
 /// # Errors
 /// When the system has none.
-pub fn seed() -> Result<Seed, Error> {
+pub(crate) fn seed() -> Result<Seed, Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|e| {
         Error::new(

@@ -25,7 +25,7 @@ mod client;
 pub mod clock;
 pub mod connection;
 mod driver;
-pub mod entropy;
+mod entropy;
 mod exchange;
 pub mod failure;
 mod list;
@@ -39,8 +39,8 @@ mod settings;
 pub mod source;
 #[cfg(feature = "testing")]
 pub mod testing;
-pub mod tls;
-pub mod trace;
+mod tls;
+mod trace;
 pub mod transport;
 
 #[cfg(feature = "async")]

@@ -21,7 +21,7 @@ const MAX_PAGE: usize = 200;
 
 /// How one exchange ended; `S` is the adapter's open stream.
 #[derive(Debug)]
-pub enum Report<S> {
+pub(crate) enum Report<S> {
     /// With a whole reply.
     Reply(Response),
     /// With the head of a stream that is now open.
@@ -32,7 +32,7 @@ pub enum Report<S> {
 
 impl<S> Report<S> {
     /// Removes the key from what came after the head. Everything that is read of a reply is read after this.
-    pub fn clean(&mut self, credential: &Credential) {
+    pub(crate) fn clean(&mut self, credential: &Credential) {
         match self {
             Self::Reply(reply) => {
                 reply.body = credential.redact_body(std::mem::take(&mut reply.body));
@@ -45,7 +45,7 @@ impl<S> Report<S> {
 
     /// Returns this report without its stream, and the stream.
     #[must_use]
-    pub fn split(self) -> (Report<()>, Option<Box<S>>) {
+    pub(crate) fn split(self) -> (Report<()>, Option<Box<S>>) {
         match self {
             Self::Reply(reply) => (Report::Reply(reply), None),
             Self::Failed(failure) => (Report::Failed(failure), None),
@@ -54,7 +54,7 @@ impl<S> Report<S> {
     }
 
     /// Reports to a call how its exchange ended.
-    pub fn conclude<O: Operation>(self, call: &mut Call<O>, id: ExchangeId, now: Timestamp) {
+    pub(crate) fn conclude<O: Operation>(self, call: &mut Call<O>, id: ExchangeId, now: Timestamp) {
         match self {
             Self::Reply(reply) => call.handle_response(id, reply, now),
             Self::Failed(failure) => call.handle_failure(id, failure, now),
@@ -64,7 +64,7 @@ impl<S> Report<S> {
 
     /// Status (0 without a head) and further words, for a log; of a report that was [cleaned](Self::clean).
     #[must_use]
-    pub fn summary(&self) -> (u16, String) {
+    pub(crate) fn summary(&self) -> (u16, String) {
         match self {
             Self::Reply(reply) => (reply.status().as_u16(), page(reply)),
             Self::Stream(head, _) => (head.status.as_u16(), "stream".to_owned()),
@@ -95,20 +95,20 @@ fn page(reply: &Response) -> String {
 
 /// Returns the head of a reply as it came, without the key.
 #[must_use]
-pub fn head(credential: &Credential, status: StatusCode, headers: HeaderMap) -> Head {
+pub(crate) fn head(credential: &Credential, status: StatusCode, headers: HeaderMap) -> Head {
     let mut head = Head { status, headers };
     credential.redact_head(&mut head);
     head
 }
 
 /// Removes the key from the words of a failure: servers and libraries echo it.
-pub fn clean_failure(credential: &Credential, failure: &mut ExchangeFailure) {
+pub(crate) fn clean_failure(credential: &Credential, failure: &mut ExchangeFailure) {
     failure.detail = credential.redact(&failure.detail);
 }
 
 /// How a reply that is an event stream is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StreamMode {
+pub(crate) enum StreamMode {
     /// It is handed over open, for a task that is followed.
     Open,
     /// It is read to its end within the limits of any other body, for an operation.
@@ -117,7 +117,7 @@ pub enum StreamMode {
 
 /// What follows a head.
 #[derive(Debug)]
-pub enum BodyPlan {
+pub(crate) enum BodyPlan {
     /// The stream that was asked for.
     Stream,
     /// Something else than that stream: its head says all, and it may have no end.
@@ -131,7 +131,7 @@ impl BodyPlan {
     ///
     /// # Errors
     /// When the body is compressed, or an answer announces more than its cap.
-    pub fn of(
+    pub(crate) fn of(
         request: &Request,
         head: &Head,
         length: Option<u64>,
@@ -200,7 +200,7 @@ fn foreign_encoding(head: &Head) -> Option<String> {
 
 /// A body as it comes in, never longer than its cap.
 #[derive(Debug)]
-pub struct BodyCollector {
+pub(crate) struct BodyCollector {
     success: bool,
     cap: u64,
     whole: BytesMut,
@@ -211,7 +211,7 @@ impl BodyCollector {
     ///
     /// # Errors
     /// When an answer is longer than its cap.
-    pub fn take(&mut self, bytes: &[u8]) -> Result<bool, TransportFailure> {
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<bool, TransportFailure> {
         if self.whole.len() as u64 + bytes.len() as u64 <= self.cap {
             self.whole.extend_from_slice(bytes);
             return Ok(true);
@@ -227,7 +227,7 @@ impl BodyCollector {
     /// Returns when the body has to be whole; `end` is the end of the exchange. A refusal is cut short: it is only a message,
     /// and an exchange without an end must not wait for it forever.
     #[must_use]
-    pub fn until(&self, limits: &Limits, end: Option<Instant>) -> Option<Instant> {
+    pub(crate) fn until(&self, limits: &Limits, end: Option<Instant>) -> Option<Instant> {
         if self.success {
             return end;
         }

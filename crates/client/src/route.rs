@@ -39,7 +39,7 @@ impl Route {
     ///
     /// # Errors
     /// When the proxy variables cannot be used.
-    pub fn new(
+    pub(crate) fn new(
         origin: &Origin,
         tls: Option<Arc<ClientConfig>>,
         proxy: impl FnOnce(&Origin) -> Result<Option<Proxy>, ConfigError>,

@@ -16,7 +16,7 @@ use taskward_core::{ConfigError, SecretString};
 ///
 /// # Errors
 /// When one of them cannot be used, or the platform's roots cannot.
-pub fn config(
+pub(crate) fn config(
     ca_files: &[PathBuf],
     ca_pems: &[Vec<u8>],
     identity: Option<&(Vec<u8>, SecretString)>,

@@ -9,7 +9,7 @@ use tracing::field::{Empty, display};
 use tracing::{Level, Span};
 
 /// The target of all spans and of the events in them.
-pub const TARGET: &str = "taskward";
+const TARGET: &str = "taskward";
 
 /// Opens the span of a followed task; the task's id is filled in once it is known.
 pub(crate) fn watch<P: Provider>(task: &Task<P>) -> Span {
@@ -33,8 +33,7 @@ pub(crate) fn watch<P: Provider>(task: &Task<P>) -> Span {
 }
 
 /// Opens the span of a request, inside that of its task.
-#[must_use]
-pub fn request(purpose: &'static str, request: &Request) -> Span {
+pub(crate) fn request(purpose: &'static str, request: &Request) -> Span {
     tracing::debug_span!(
         target: TARGET,
         "request",
@@ -47,7 +46,7 @@ pub fn request(purpose: &'static str, request: &Request) -> Span {
 }
 
 /// Notes how a request ended; a status of 0 is that of an exchange without a head.
-pub fn replied(span: &Span, status: u16, took: Duration) {
+pub(crate) fn replied(span: &Span, status: u16, took: Duration) {
     span.record("status", status);
     span.record("ms", millis(took));
 }
