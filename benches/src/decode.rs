@@ -28,7 +28,7 @@ pub(crate) fn reply() -> Response {
 /// Returns the cheap read of every poll.
 fn status() -> Box<dyn FnMut()> {
     let reply = reply();
-    let id = TaskId::new("t");
+    let id = TaskId::new("8c1e0a4e-5c0b-4f6e-9d1a-000000000001");
     Box::new(move || {
         let reading = Nanonets.read(&id, &ReadKind::Status, black_box(&reply));
         assert!(matches!(black_box(reading), Ok(PollResult::Pending(_))));
