@@ -5,7 +5,6 @@ use std::fs::File as Handle;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use taskward::nanonets::File;
 use tempfile::TempPath;
 
 use crate::error::{CliError, CliResult};
@@ -14,7 +13,7 @@ use crate::error::{CliError, CliResult};
 #[derive(Debug, Default)]
 pub(crate) struct Files {
     /// What the job sends.
-    pub(crate) files: Vec<File>,
+    pub(crate) files: Vec<Spec>,
     /// Their sizes together.
     pub(crate) bytes: u64,
     /// What a person should know about them.
@@ -47,11 +46,11 @@ impl Seen {
 }
 
 /// One `-f`.
-#[derive(Debug, PartialEq, Eq)]
-struct Spec {
-    path: PathBuf,
-    name: Option<String>,
-    content_type: Option<String>,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Spec {
+    pub(crate) path: PathBuf,
+    pub(crate) name: Option<String>,
+    pub(crate) content_type: Option<String>,
 }
 
 impl Spec {
@@ -127,17 +126,12 @@ pub(crate) fn inspect(args: &[impl AsRef<OsStr>]) -> CliResult<Files> {
                 "the name of {name} is not UTF-8 and is sent as far as it can be; ;name=... gives another"
             ));
         }
-        let mut file = File::path(path);
-        if let Some(name) = spec
-            .name
-            .or_else(|| (name == "-").then(|| "stdin".to_owned()))
-        {
-            file = file.name(name);
-        }
-        if let Some(content_type) = spec.content_type {
-            file = file.content_type(content_type);
-        }
-        out.files.push(file);
+        let stdin = || (name == "-").then(|| "stdin".to_owned());
+        out.files.push(Spec {
+            path,
+            name: spec.name.or_else(stdin),
+            content_type: spec.content_type,
+        });
         out.bytes += len;
     }
     Ok(out)

@@ -52,6 +52,9 @@ pub(crate) trait Platform: Registered {
     /// Server and key in a simulator.
     fn simulated(sim: &Sim) -> (String, String);
 
+    /// What a simulator can be asked to do, in a line.
+    fn scenarios(sim: &Sim) -> String;
+
     /// The command that shows all that happened to a task.
     fn history(task: &TaskRef) -> Hint;
 

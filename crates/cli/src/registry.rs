@@ -15,47 +15,49 @@ pub(crate) trait Registered: Provider {
     const TITLE: &'static str;
 }
 
-/// The providers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ProviderName {
-    Nanonets,
-    AgentHarness,
-}
+macro_rules! platforms {
+    ($d:tt $($name:ident = $provider:ty, $title:literal;)*) => {
+        /// The providers.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+        pub(crate) enum ProviderName {
+            $($name,)*
+        }
 
-impl Registered for taskward::nanonets::Nanonets {
-    const ID: ProviderName = ProviderName::Nanonets;
-    const TITLE: &'static str = "Nanonets";
-}
+        $(impl Registered for $provider {
+            const ID: ProviderName = ProviderName::$name;
+            const TITLE: &'static str = $title;
+        })*
 
-impl Registered for taskward::agent_harness::AgentHarness {
-    const ID: ProviderName = ProviderName::AgentHarness;
-    const TITLE: &'static str = "Agent Harness";
-}
+        impl ProviderName {
+            /// All of them.
+            pub(crate) const ALL: [Self; [$($title),*].len()] = [$(Self::$name),*];
+        }
 
-/// Does what is the same on every platform with the type of the one that is named: the only place where a name becomes
-/// a type. What a platform can do is never told by its name, but by its capabilities.
-macro_rules! on_platform {
-    ($provider:expr, $platform:ident => $work:expr) => {
-        match $provider {
-            $crate::registry::ProviderName::Nanonets => {
-                type $platform = taskward::nanonets::Nanonets;
-                $work
-            }
-            $crate::registry::ProviderName::AgentHarness => {
-                type $platform = taskward::agent_harness::AgentHarness;
-                $work
-            }
+        /// Does what is the same on every platform with the type of the one that is named: the only place where a name
+        /// becomes a type. What a platform can do is never told by its name, but by its capabilities.
+        macro_rules! on_platform {
+            ($d name:expr, $d platform:ident => $d work:expr) => {
+                match $d name {
+                    $($crate::registry::ProviderName::$name => {
+                        type $d platform = $provider;
+                        $d work
+                    })*
+                }
+            };
         }
     };
+}
+
+// A platform is a line here and a folder in `platforms`.
+platforms! { $
+    Nanonets = taskward::nanonets::Nanonets, "Nanonets";
+    AgentHarness = taskward::agent_harness::AgentHarness, "Agent Harness";
 }
 pub(crate) use on_platform;
 
 impl ProviderName {
     /// The one that is meant where none is named.
     pub(crate) const DEFAULT: Self = Self::Nanonets;
-
-    /// All of them.
-    pub(crate) const ALL: [Self; 2] = [Self::Nanonets, Self::AgentHarness];
 
     /// The provider of this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
@@ -140,19 +142,26 @@ mod tests {
 
     use super::*;
 
-    fn names_a_platform(folder: &Path, found: &mut Vec<String>) {
+    /// The files outside `platforms` that name a platform, apart from their tests.
+    fn naming(folder: &Path, found: &mut Vec<String>) {
         for entry in fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                names_a_platform(&path, found);
-                continue;
+            if path.is_dir() && !path.ends_with("platforms") {
+                naming(&path, found);
             }
-            let text = fs::read_to_string(&path).expect("text");
-            let names = ProviderName::ALL.map(|name| format!("ProviderName::{name:?}"));
-            if names.iter().any(|name| text.contains(name)) {
-                let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-                let path = path.strip_prefix(root).expect("below it");
-                found.push(path.to_string_lossy().replace('\\', "/"));
+            let Ok(text) = fs::read_to_string(&path) else {
+                continue;
+            };
+            let code = text
+                .split("#[cfg(test)]\nmod tests")
+                .next()
+                .expect("a part");
+            let variants = ProviderName::ALL.map(|name| format!("ProviderName::{name:?}"));
+            let crates = ["nanonets::", "agent_harness::"].map(|name| format!("taskward::{name}"));
+            let names = variants.iter().chain(&crates);
+            if names.into_iter().any(|name| code.contains(name)) {
+                let name = path.file_name().expect("a name");
+                found.push(name.to_string_lossy().into_owned());
             }
         }
     }
@@ -160,7 +169,7 @@ mod tests {
     #[test]
     fn what_a_platform_can_do_is_decided_by_its_capabilities_and_never_by_its_name() {
         let mut found = Vec::new();
-        names_a_platform(
+        naming(
             &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
             &mut found,
         );

@@ -1,6 +1,7 @@
 //! `taskward help`: a command's page, or a topic's.
 
 use clap::CommandFactory as _;
+use taskward::Provider as _;
 
 use crate::args::Cli;
 use crate::codes;
@@ -9,27 +10,41 @@ use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::lines::LineType;
 use crate::out::Out;
+use crate::platform::Platform as _;
+use crate::registry::{ProviderName, on_platform};
 use crate::wrap;
 
 /// A page that is no command's.
 type Topic = (&'static str, fn() -> String);
 
 const TOPICS: [Topic; 5] = [
-    ("environment", || ENVIRONMENT.to_owned()),
+    ("environment", environment),
     ("exit-codes", codes::exit_page),
     ("json", json),
     ("questions", || QUESTIONS.to_owned()),
     ("recovery", || RECOVERY.to_owned()),
 ];
 
-const ENVIRONMENT: &str = "\
-Environment:
+/// The page of the environment: the variables of each platform, and those of all.
+fn environment() -> String {
+    let mut page = "Environment:\n\n".to_owned();
+    for name in ProviderName::ALL {
+        let (defaults, keys) = on_platform!(name, P => (P::DEFAULTS, P::KEYS));
+        let key = format!(
+            "the API key of {}; --key-file PATH and --key-stdin come before it. {keys}",
+            name.title()
+        );
+        let server = format!(
+            "its server; https, or http on this machine; {} at the end is understood",
+            defaults.api_prefix
+        );
+        page += &wrap::entry(defaults.key_variable, 25, &key);
+        page += &wrap::entry(defaults.base_url_variable, 25, &server);
+    }
+    page + ENVIRONMENT
+}
 
-  NANONETS_API_KEY         the API key; --key-file PATH and --key-stdin come before it
-  NANONETS_BASE_URL        the server; https, or http on this machine; /api/v1 at the end is understood
-  AGENT_HARNESS_API_KEY    the same for Agent Harness: KEY_ID:SECRET; only KEY_ID is ever shown
-  AGENT_HARNESS_BASE_URL   its server; /v1 at the end is understood
-  TASKWARD_TIMEOUT         the default of --timeout; empty, as any of these, counts as unset
+const ENVIRONMENT: &str = "  TASKWARD_TIMEOUT         the default of --timeout; empty, as any of these, counts as unset
   TASKWARD_NO_INPUT        1: never ask anything on the terminal
   XDG_STATE_HOME           where the journal of starts is kept, in taskward/journal; ~/.local/state by default
   TASKWARD_DEBUG           http: tell every request on stderr (method, path, status, time; no bodies, no key); -v tells
@@ -38,7 +53,7 @@ Environment:
 
 The provider is Nanonets, unless --provider or the name of the task (agent-harness:ID) says otherwise.
 
-No option takes a key: it would show in ps and in the shell's history. Nothing is read from the project directory.
+No option takes a key: it would show in ps and in the shell's history. Of a key in two parts only KEY_ID is ever shown. Nothing is read from the project directory.
 ";
 
 /// What the page of the JSON modes says before the tables of the types and codes.

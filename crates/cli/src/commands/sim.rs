@@ -10,6 +10,8 @@ use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::lines::{LineType, line};
 use crate::out::Out;
+use crate::platform::Platform as _;
+use crate::registry::{ProviderName, on_platform};
 use crate::signals::Signals;
 
 pub(super) async fn sim(out: &Out, args: SimArgs) -> CliResult<Exit> {
@@ -44,20 +46,14 @@ pub(super) async fn sim(out: &Out, args: SimArgs) -> CliResult<Exit> {
         out.line(line(LineType::Ready, None, sim.ready_line()));
     } else {
         out.print(&sim.export_lines())?;
-        let names: Vec<String> = sim
-            .nanonets()
-            .agents
-            .into_iter()
-            .map(|agent| agent.name)
-            .collect();
         out.say(&format!(
             "simulator at {}, {}x, until Ctrl-C",
             sim.url(),
             args.speed
         ));
-        out.say(&format!("nanonets agents: {}", names.join(", ")));
-        let runs = sim.harness().scenarios.join(", ");
-        out.say(&format!("agent-harness runs, by input.scenario: {runs}"));
+        for name in ProviderName::ALL {
+            out.say(&on_platform!(name, P => P::scenarios(&sim)));
+        }
         if !args.listen.ip().is_loopback() {
             out.say("warning: others on the network can reach it");
         }

@@ -56,6 +56,11 @@ impl Platform for AgentHarness {
         (access.base_url, access.api_key)
     }
 
+    fn scenarios(sim: &Sim) -> String {
+        let runs = sim.harness().scenarios.join(", ");
+        format!("agent-harness runs, by input.scenario: {runs}")
+    }
+
     fn history(task: &TaskRef) -> Hint {
         let command = format!("events {}", task.quoted());
         ("see", command, "every event")

@@ -54,6 +54,12 @@ impl Platform for Nanonets {
         (access.base_url, access.api_key)
     }
 
+    fn scenarios(sim: &Sim) -> String {
+        let agents = sim.nanonets().agents.into_iter();
+        let names: Vec<String> = agents.map(|agent| agent.name).collect();
+        format!("nanonets agents: {}", names.join(", "))
+    }
+
     fn history(task: &TaskRef) -> Hint {
         let command = format!("result {} --full", task.quoted());
         ("see", command, "every step")

@@ -1,7 +1,7 @@
 //! A task of Nanonets: an agent, a prompt, files.
 
 use taskward::Provider as _;
-use taskward::nanonets::{Job, Nanonets};
+use taskward::nanonets::{File, Job, Nanonets};
 
 use super::agent_names::{For, resolve};
 use crate::args::Run;
@@ -125,7 +125,14 @@ impl Work {
             job = job.query(prompt);
         }
         for file in &self.files.files {
-            job = job.attach(file.clone());
+            let mut sent = File::path(&file.path);
+            if let Some(name) = &file.name {
+                sent = sent.name(name);
+            }
+            if let Some(content_type) = &file.content_type {
+                sent = sent.content_type(content_type);
+            }
+            job = job.attach(sent);
         }
         if let Some(schema) = &self.output_schema {
             job = job.output_schema(schema);
