@@ -45,6 +45,7 @@ macro_rules! platforms {
                 }
             };
         }
+        pub(crate) use on_platform;
     };
 }
 
@@ -53,8 +54,6 @@ platforms! { $
     Nanonets = taskward::nanonets::Nanonets, "Nanonets";
     AgentHarness = taskward::agent_harness::AgentHarness, "Agent Harness";
 }
-pub(crate) use on_platform;
-
 impl ProviderName {
     /// The one that is meant where none is named.
     pub(crate) const DEFAULT: Self = Self::Nanonets;
