@@ -116,14 +116,14 @@ impl Server {
             return Ok(None);
         };
         if earlier.body != *body {
-            self.conflicts += 1;
+            self.counted.conflicts += 1;
             let error = "the idempotency key was used with other parameters";
             let code = switches.key_conflict_status_code;
             return Err(Refusal::new(code, "idempotency_conflict", error));
         }
         let done_at = earlier.at.saturating_add(switches.create_in_progress_ms);
         if self.now < done_at {
-            self.conflicts += 1;
+            self.counted.conflicts += 1;
             let error = "a request with this idempotency key is in progress";
             return Err(Refusal::new(409, "idempotency_in_progress", error));
         }
@@ -132,7 +132,7 @@ impl Server {
             view.insert("replayed".to_owned(), Value::Bool(true));
         }
         let reply = Reply::json(switches.replay_status_code, &Value::Object(view));
-        self.replays += 1;
+        self.counted.replays += 1;
         Ok(Some(reply))
     }
 

@@ -128,8 +128,8 @@ impl Server {
             kind: wait.kind,
             times_out_at,
         });
-        run.newest_wait = Some(self.waits.len());
-        self.waits.push(WaitStats {
+        run.newest_wait = Some(self.counted.waits.len());
+        self.counted.waits.push(WaitStats {
             run: run.id.clone(),
             seq: self.switches.seq_of(event),
             ..WaitStats::default()

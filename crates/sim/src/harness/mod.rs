@@ -116,14 +116,10 @@ pub struct Server {
     streams: BTreeMap<StreamId, Stream>,
     /// The timers: when to check which run.
     agenda: BTreeSet<(u64, usize)>,
-    waits: Vec<WaitStats>,
-    requests: BTreeMap<String, u64>,
+    /// What was counted, but for the runs themselves.
+    counted: Stats,
     /// How many requests came.
     calls: u64,
-    replays: u64,
-    conflicts: u64,
-    streams_opened: u64,
-    resumes: u64,
     now: u64,
 }
 
@@ -166,13 +162,8 @@ impl Server {
             creations: BTreeMap::new(),
             streams: BTreeMap::new(),
             agenda: BTreeSet::new(),
-            waits: Vec::new(),
-            requests: BTreeMap::new(),
+            counted: Stats::default(),
             calls: 0,
-            replays: 0,
-            conflicts: 0,
-            streams_opened: 0,
-            resumes: 0,
             now,
         }
     }
@@ -205,13 +196,8 @@ impl Server {
         Stats {
             runs,
             starts: runs,
-            replays: self.replays,
-            conflicts: self.conflicts,
-            streams: self.streams_opened,
-            resumes: self.resumes,
-            endpoints: self.requests.clone(),
-            waits: self.waits.clone(),
             per_run: per_run.collect(),
+            ..self.counted.clone()
         }
     }
 
@@ -242,7 +228,11 @@ impl Server {
         self.calls += 1;
         let answer = match self.judge_head(&request.head) {
             Ok((endpoint, id)) => {
-                *self.requests.entry(endpoint.name().to_owned()).or_default() += 1;
+                *self
+                    .counted
+                    .endpoints
+                    .entry(endpoint.name().to_owned())
+                    .or_default() += 1;
                 self.answer(endpoint, &id, &request)
             }
             Err(refusal) => Err(refusal),

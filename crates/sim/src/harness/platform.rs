@@ -145,6 +145,7 @@ impl SimPlatform for Server {
                 })
                 .collect(),
             questions: self
+                .counted
                 .waits
                 .iter()
                 .enumerate()

@@ -82,14 +82,14 @@ impl Server {
         };
         let wait = self.runs[number].newest_wait;
         if let Some(wait) = wait {
-            self.waits[wait].received += 1;
+            self.counted.waits[wait].received += 1;
         }
         let judged = self.judge_signal(number, action, key.as_deref(), &body);
         if let Some(wait) = wait {
             match &judged {
-                Ok(Some(_)) => self.waits[wait].replayed += 1,
+                Ok(Some(_)) => self.counted.waits[wait].replayed += 1,
                 Ok(None) => {}
-                Err(_) => self.waits[wait].refused += 1,
+                Err(_) => self.counted.waits[wait].refused += 1,
             }
         }
         if let Some(reply) = judged? {
@@ -141,8 +141,8 @@ impl Server {
     /// Ends the open wait.
     fn apply(&mut self, number: usize, action: Action, payload: Map<String, Value>) {
         if let Some(wait) = self.runs[number].newest_wait {
-            self.waits[wait].applied += 1;
-            self.waits[wait].action = Some(action.name().to_owned());
+            self.counted.waits[wait].applied += 1;
+            self.counted.waits[wait].action = Some(action.name().to_owned());
         }
         match action {
             Action::Approve => self.go_on(number, action.name(), Map::new()),
@@ -161,7 +161,7 @@ impl Server {
             let error = format!("the run is {}", phase.name());
             return Err(Refusal::new(409, "run_not_stalled", error));
         }
-        self.resumes += 1;
+        self.counted.resumes += 1;
         self.bring_back(number);
         Ok(self.write_reply(number))
     }

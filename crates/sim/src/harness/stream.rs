@@ -44,8 +44,8 @@ impl Server {
             pinged_at: self.now,
         };
         self.runs[number].streams += 1;
-        self.streams_opened += 1;
-        let id = StreamId(self.streams_opened);
+        self.counted.streams += 1;
+        let id = StreamId(self.counted.streams);
         self.streams.insert(id, stream);
         let headers = vec![
             ("content-type", "text/event-stream".to_owned()),

@@ -180,8 +180,8 @@ impl Server {
                 return;
             }
             self.asked.push((id, message.text.clone()));
-            task.question = Some(self.questions.len());
-            self.questions.push(question);
+            task.question = Some(self.counted.questions.len());
+            self.counted.questions.push(question);
         }
     }
 
@@ -190,7 +190,7 @@ impl Server {
         let task = &self.tasks[number];
         let asked = task
             .question
-            .map(|question| self.questions[question].answers);
+            .map(|question| self.counted.questions[question].answers);
         task.phase == Phase::Waiting && asked == Some(0)
     }
 

@@ -58,7 +58,7 @@ impl AgentChange {
 impl Server {
     pub(super) fn create_agent(&mut self, body: &SimBody) -> Result<Reply, Reply> {
         let request = self.read_change(body)?;
-        let group_id = ids::uuid(self.seed, "created group", self.creates);
+        let group_id = ids::uuid(self.seed, "created group", self.counted.creates);
         let name = match &request.name {
             Some(name) => {
                 self.check_name(name, &group_id)?;
@@ -80,7 +80,7 @@ impl Server {
             updated_at: self.now,
             ..Record::new(self.seed, &name, 1, "", Arc::clone(echo))
         };
-        self.creates += 1;
+        self.counted.creates += 1;
         let reply = record.full(&self.switches);
         self.agents.push(record);
         Ok(Reply::json(self.switches.create_agent_status_code, &reply))
@@ -90,7 +90,7 @@ impl Server {
         let number = self.find_agent(id)?;
         let request = self.read_change(body)?;
         self.change(number, request)?;
-        self.updates += 1;
+        self.counted.updates += 1;
         let reply = self.agents[number].full(&self.switches);
         Ok(Reply::json(200, &reply))
     }
@@ -133,7 +133,7 @@ impl Server {
         }
         self.agents[draft].status = "published";
         self.agents[draft].updated_at = now;
-        self.publishes += 1;
+        self.counted.publishes += 1;
         let reply = self.agents[draft].item(&self.switches);
         Ok(Reply::json(self.switches.publish_status_code, &reply))
     }

@@ -78,18 +78,15 @@ pub struct Server {
     agents: Vec<Record>,
     /// What an agent can act like, by name.
     behaviours: BTreeMap<String, Arc<dyn Agent>>,
-    creates: u64,
-    updates: u64,
-    publishes: u64,
+    /// What was counted, but for the tasks themselves.
+    counted: Stats,
     /// Oldest first; a task's number is its place.
     tasks: Vec<Task>,
     numbers: BTreeMap<String, usize>,
     /// When to check which task. Entries may be stale: the task's own timers are what counts.
     agenda: BTreeSet<(u64, usize)>,
-    questions: Vec<QuestionStats>,
-    /// The ids by which the client knows these questions, and what they say.
+    /// The ids by which the client knows the questions that were counted, and what they say.
     asked: Vec<(String, String)>,
-    requests: BTreeMap<String, u64>,
     now: u64,
 }
 
@@ -144,15 +141,11 @@ impl Server {
             switches: settings.switches,
             behaviours: behaviours.collect(),
             agents,
-            creates: 0,
-            updates: 0,
-            publishes: 0,
+            counted: Stats::default(),
             tasks: Vec::new(),
             numbers: BTreeMap::new(),
             agenda: BTreeSet::new(),
-            questions: Vec::new(),
             asked: Vec::new(),
-            requests: BTreeMap::new(),
             now,
         }
     }
@@ -215,15 +208,12 @@ impl Server {
             };
             (task.id.clone(), stats)
         });
+        let tasks = self.tasks.len() as u64;
         Stats {
-            tasks: self.tasks.len() as u64,
-            starts: self.tasks.len() as u64,
-            creates: self.creates,
-            updates: self.updates,
-            publishes: self.publishes,
-            endpoints: self.requests.clone(),
-            questions: self.questions.clone(),
+            tasks,
+            starts: tasks,
             per_task: per_task.collect(),
+            ..self.counted.clone()
         }
     }
 
@@ -252,7 +242,11 @@ impl Server {
         self.advance(now);
         let reply = match self.judge_head(&request.head) {
             Ok((endpoint, id)) => {
-                *self.requests.entry(endpoint.name().to_owned()).or_default() += 1;
+                *self
+                    .counted
+                    .endpoints
+                    .entry(endpoint.name().to_owned())
+                    .or_default() += 1;
                 self.answer(endpoint, &id, request)
                     .unwrap_or_else(|refusal| refusal)
             }
@@ -367,31 +361,26 @@ impl Server {
                 .entry(endpoint.name().to_owned())
                 .or_default() += 1;
         }
-        let object = |map| Reply::json(200, &Value::Object(map));
+        let ok = |value: Value| Reply::json(200, &value);
         Ok(match endpoint {
             Endpoint::Agents => self.list_agents(&request.head)?,
-            Endpoint::Agent => {
-                let agent = &self.agents[self.find_agent(id)?];
-                Reply::json(200, &agent.full(&self.switches))
-            }
+            Endpoint::Agent => ok(self.agents[self.find_agent(id)?].full(&self.switches)),
             Endpoint::CreateAgent => self.create_agent(&request.body)?,
             Endpoint::UpdateAgent => self.update_agent(id, &request.body)?,
             Endpoint::Versions => self.list_versions(id, &request.head)?,
             Endpoint::Publish => self.publish(id)?,
             Endpoint::Run => self.run(id, request)?,
             Endpoint::Tasks => self.list_tasks(&request.head)?,
-            Endpoint::Status => object(self.view(number).task(&self.tasks[number])),
+            Endpoint::Status => ok(self.view(number).task(&self.tasks[number])),
             Endpoint::Summary => {
                 self.check_answer(number)?;
-                object(self.view(number).summary(&self.tasks[number]))
+                ok(self.view(number).summary(&self.tasks[number]))
             }
             Endpoint::Result => {
                 self.check_answer(number)?;
-                object(self.view(number).result(&self.tasks[number]))
+                ok(self.view(number).result(&self.tasks[number]))
             }
-            Endpoint::Messages => {
-                Reply::json(200, &self.view(number).messages(&self.tasks[number]))
-            }
+            Endpoint::Messages => ok(self.view(number).messages(&self.tasks[number])),
             Endpoint::Message => self.message(number, &request.body)?,
             Endpoint::Cancel => self.cancel(number),
         })
@@ -453,7 +442,7 @@ impl Server {
         let task = &mut self.tasks[number];
         task.unread.push(text);
         if let Some(question) = task.question {
-            self.questions[question].answers += 1;
+            self.counted.questions[question].answers += 1;
         }
         if (task.phase == Phase::Waiting || task.phase.is_terminal()) && task.wakes_at.is_none() {
             let at = self.now.saturating_add(self.switches.reply_delay_ms);
@@ -474,10 +463,7 @@ impl Server {
         if self.switches.empty_write_replies {
             return empty();
         }
-        Reply::json(
-            200,
-            &Value::Object(self.view(number).task(&self.tasks[number])),
-        )
+        Reply::json(200, &self.view(number).task(&self.tasks[number]))
     }
 
     fn list_agents(&self, head: &Head) -> Result<Reply, Reply> {
@@ -508,9 +494,9 @@ impl Server {
         Ok(params.page(newest_first.map(|(number, task)| {
             let mut item = self.view(number).task(task);
             if !self.switches.omit_agent_name {
-                item.insert("agent_name".to_owned(), json!(self.agents[task.agent].name));
+                item["agent_name"] = json!(self.agents[task.agent].name);
             }
-            (number, Value::Object(item))
+            (number, item)
         })))
     }
 

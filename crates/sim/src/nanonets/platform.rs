@@ -126,6 +126,7 @@ impl SimPlatform for Server {
                 })
                 .collect(),
             questions: self
+                .counted
                 .questions
                 .iter()
                 .enumerate()

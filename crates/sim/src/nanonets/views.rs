@@ -1,6 +1,6 @@
 //! Tasks as the replies show them.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::switches::{ContentShape, DataPlace, Envelope, Switches};
 use super::task::{Entry, FeedItem, Message, Role, Task};
@@ -16,27 +16,28 @@ pub(crate) struct View<'a> {
 
 impl View<'_> {
     /// Returns the status read, and the reply to a cancel.
-    pub(crate) fn task(&self, task: &Task) -> Map<String, Value> {
-        let mut map = Map::new();
-        map.insert("task_id".into(), json!(task.id));
-        map.insert("agent_id".into(), json!(self.agent_id));
-        map.insert("status".into(), json!(task.status()));
-        map.insert("created_at".into(), json!(self.time(task.created_at)));
-        map.insert("updated_at".into(), json!(self.time(task.updated_at)));
-        self.insert(
-            &mut map,
+    pub(crate) fn task(&self, task: &Task) -> Value {
+        let mut shown = json!({
+            "task_id": task.id,
+            "agent_id": self.agent_id,
+            "status": task.status(),
+            "created_at": self.time(task.created_at),
+            "updated_at": self.time(task.updated_at),
+        });
+        self.add(
+            &mut shown,
             "title",
             task.title.as_ref().map(|title| json!(title)),
         );
-        map
+        shown
     }
 
     /// Returns the answer without the steps that led to it.
-    pub(crate) fn summary(&self, task: &Task) -> Map<String, Value> {
-        let mut map = self.head_of_answer(task);
-        let (feed, is_over) = self.feed_seen(task, self.switches.summary_delay_ms, &mut map);
-        let shown = is_over || self.switches.live_answers;
-        let mut result = shown.then(|| self.final_result(feed)).flatten();
+    pub(crate) fn summary(&self, task: &Task) -> Value {
+        let mut shown = self.head_of_answer(task);
+        let (feed, is_over) = self.feed_seen(task, self.switches.summary_delay_ms, &mut shown);
+        let has_answer = is_over || self.switches.live_answers;
+        let mut result = has_answer.then(|| self.final_result(feed)).flatten();
         let mut top = None;
         if let Some(data) = task.data.clone().filter(|_| is_over) {
             match (self.switches.extracted_data, &mut result) {
@@ -55,33 +56,31 @@ impl View<'_> {
                 }
             }
         }
-        self.insert(&mut map, &self.switches.answer_field, result);
-        self.insert(&mut map, "extracted_data", top);
-        map
+        self.add(&mut shown, &self.switches.answer_field, result);
+        self.add(&mut shown, "extracted_data", top);
+        shown
     }
 
     /// Returns the task with its feed.
-    pub(crate) fn result(&self, task: &Task) -> Map<String, Value> {
-        let mut map = self.head_of_answer(task);
-        let (feed, _) = self.feed_seen(task, self.switches.result_delay_ms, &mut map);
+    pub(crate) fn result(&self, task: &Task) -> Value {
+        let mut shown = self.head_of_answer(task);
+        let (feed, _) = self.feed_seen(task, self.switches.result_delay_ms, &mut shown);
         let entries = feed
             .iter()
             .enumerate()
             .filter(|(_, item)| item.is_lasting(self.switches));
-        let feed: Vec<Value> = entries
-            .map(|(number, item)| self.feed_item(task, number, item))
-            .collect();
-        map.insert(self.switches.feed_field.clone(), Value::Array(feed));
-        map
+        let feed = entries.map(|(number, item)| self.feed_item(task, number, item));
+        shown[&self.switches.feed_field] = feed.collect();
+        shown
     }
 
     /// Returns what an answer has of the task's own fields.
-    fn head_of_answer(&self, task: &Task) -> Map<String, Value> {
-        let mut map = self.task(task);
+    fn head_of_answer(&self, task: &Task) -> Value {
         if self.switches.bare_answers {
-            map.retain(|field, _| field == "status");
+            json!({ "status": task.status() })
+        } else {
+            self.task(task)
         }
-        map
     }
 
     /// Returns the whole conversation.
@@ -107,11 +106,11 @@ impl View<'_> {
         &self,
         task: &'a Task,
         delay: u64,
-        map: &mut Map<String, Value>,
+        shown: &mut Value,
     ) -> (&'a [FeedItem], bool) {
         match task.ended {
             Some((at, before)) if self.now < at.saturating_add(delay) => {
-                map.insert("status".into(), json!("running"));
+                shown["status"] = json!("running");
                 (&task.feed[..before], false)
             }
             Some(_) => (&task.feed, true),
@@ -138,48 +137,46 @@ impl View<'_> {
     }
 
     fn feed_item(&self, task: &Task, number: usize, item: &FeedItem) -> Value {
-        let mut map = Map::new();
         let id = ids::uuid(self.seed, &format!("feed {}", task.id), number as u64);
-        map.insert("id".into(), json!(id));
-        map.insert("created_at".into(), json!(self.time(item.at)));
-        match &item.entry {
-            Entry::Transient(_) => map.insert("type".into(), json!("loading")),
+        let mut shown = json!({ "id": id, "created_at": self.time(item.at) });
+        shown["type"] = json!(match &item.entry {
+            Entry::Transient(_) => "loading",
             Entry::Message(role, _) => {
-                map.insert("role".into(), json!(role.name()));
-                map.insert("type".into(), json!("message"))
+                shown["role"] = json!(role.name());
+                "message"
             }
             Entry::ToolCall(name, _) => {
-                map.insert("name".into(), json!(name));
-                map.insert("type".into(), json!("tool_call"))
+                shown["name"] = json!(name);
+                "tool_call"
             }
-            Entry::Error(_) => map.insert("type".into(), json!("error")),
-            Entry::TaskComplete(_) => map.insert("type".into(), json!("task_complete")),
+            Entry::Error(_) => "error",
+            Entry::TaskComplete(_) => "task_complete",
+        });
+        let key = match item.entry {
+            Entry::TaskComplete(_) => "result",
+            _ => "content",
         };
-        let key = if matches!(item.entry, Entry::TaskComplete(_)) {
-            "result"
-        } else {
-            "content"
-        };
-        map.insert(key.into(), item.content());
-        Value::Object(map)
+        shown[key] = item.content();
+        shown
     }
 
     fn message(&self, task: &Task, message: &Message, parent: Option<&str>) -> Value {
         let content = content_of(message, self.switches);
-        let mut map = Map::new();
-        map.insert("id".into(), json!(message.id));
-        map.insert("task_id".into(), json!(task.id));
-        map.insert("agent_id".into(), json!(self.agent_id));
-        map.insert("role".into(), json!(message.role.name()));
-        map.insert("content".into(), content);
-        map.insert("created_at".into(), json!(self.time(message.at)));
-        let user = (message.role == Role::User).then(|| json!(ids::uuid(self.seed, "user", 0)));
-        self.insert(&mut map, "user_id", user);
-        self.insert(&mut map, "parent_id", parent.map(|parent| json!(parent)));
         if self.switches.bare_messages {
-            map.retain(|field, _| ["role", "content"].contains(&field.as_str()));
+            return json!({ "role": message.role.name(), "content": content });
         }
-        Value::Object(map)
+        let mut shown = json!({
+            "id": message.id,
+            "task_id": task.id,
+            "agent_id": self.agent_id,
+            "role": message.role.name(),
+            "content": content,
+            "created_at": self.time(message.at),
+        });
+        let user = (message.role == Role::User).then(|| json!(ids::uuid(self.seed, "user", 0)));
+        self.add(&mut shown, "user_id", user);
+        self.add(&mut shown, "parent_id", parent.map(|parent| json!(parent)));
+        shown
     }
 
     /// Returns what the system remarks on a message.
@@ -197,10 +194,10 @@ impl View<'_> {
         self.switches.time(ms)
     }
 
-    /// Inserts an optional field the way the switch says.
-    fn insert(&self, map: &mut Map<String, Value>, key: &str, value: Option<Value>) {
+    /// Adds an optional field the way the switch says.
+    fn add(&self, shown: &mut Value, key: &str, value: Option<Value>) {
         if value.is_some() || self.switches.explicit_nulls {
-            map.insert(key.to_owned(), value.unwrap_or(Value::Null));
+            shown[key] = json!(value);
         }
     }
 }
