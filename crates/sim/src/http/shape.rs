@@ -10,10 +10,11 @@ use crate::time::Span;
 /// Frames in, bytes out. At most one frame is buffered.
 #[derive(Debug)]
 pub(super) struct Shaper {
-    edit: Edit,
+    fault: Option<Fault>,
     /// The body ends behind so many bytes, in this way.
     limit: Option<(u64, StreamEnd)>,
-    pace: Option<(usize, Span)>,
+    /// The event that the client says to have seen last.
+    last_seen: Option<u64>,
     /// Bytes that went out.
     bytes: u64,
     /// Events that came in.
@@ -36,49 +37,13 @@ pub(super) enum StreamEnd {
     Hold,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Edit {
-    Nothing,
-    Gap {
-        after: u64,
-        events: u64,
-    },
-    Swap {
-        after: u64,
-    },
-    Double {
-        after: u64,
-    },
-    Eof {
-        after: u64,
-    },
-    Corrupt {
-        after: u64,
-        events: u64,
-        form: Corruption,
-    },
-    Truncate,
-    /// Ends where the log ends as yet.
-    Snapshot,
-    /// Leaves out what the log held at the opening.
-    LiveOnly,
-    /// Leaves out events up to this one.
-    Behind(u64),
-}
-
 impl Shaper {
     /// Returns the shaper of a stream behind so many bytes of head that a client opened with this `Last-Event-ID`.
     pub(super) fn new(fault: Option<&Fault>, head: u64, last_event_id: Option<&str>) -> Self {
-        let pace = match fault {
-            Some(&Fault::Dribble { bytes, pause }) => {
-                Some((usize::try_from(bytes).unwrap_or(usize::MAX), pause))
-            }
-            _ => None,
-        };
         Self {
-            edit: fault.map_or(Edit::Nothing, |fault| Edit::of(fault, last_event_id)),
+            fault: fault.cloned(),
             limit: fault.and_then(|fault| limit(fault, head)),
-            pace,
+            last_seen: last_event_id.and_then(|id| id.trim().parse().ok()),
             bytes: 0,
             events: 0,
             held: None,
@@ -88,19 +53,25 @@ impl Shaper {
 
     /// So many bytes at a time, after such a pause each.
     pub(super) fn pace(&self) -> Option<(usize, Span)> {
-        self.pace
+        match self.fault {
+            Some(Fault::Dribble { bytes, pause }) => {
+                Some((usize::try_from(bytes).unwrap_or(usize::MAX), pause))
+            }
+            _ => None,
+        }
     }
 
     /// Returns the end, when it has come already.
     pub(super) fn due(&self) -> Option<StreamEnd> {
-        if let Edit::Eof { after } = self.edit
-            && self.events >= after
-        {
-            return Some(StreamEnd::Finish);
+        match self.fault {
+            Some(Fault::StreamEof { after_events }) if self.events >= after_events => {
+                Some(StreamEnd::Finish)
+            }
+            _ => self
+                .limit
+                .filter(|(limit, _)| self.bytes >= *limit)
+                .map(|(_, end)| end),
         }
-        self.limit
-            .filter(|(limit, _)| self.bytes >= *limit)
-            .map(|(_, end)| end)
     }
 
     /// Lets frames out, up to the end if that comes within them.
@@ -120,7 +91,7 @@ impl Shaper {
     /// Notes that there is nothing more for now.
     pub(super) fn pending(&mut self) -> Option<StreamEnd> {
         self.is_live = true;
-        (self.edit == Edit::Snapshot).then_some(StreamEnd::Finish)
+        (self.fault == Some(Fault::StaleRead)).then_some(StreamEnd::Finish)
     }
 
     /// Notes that there is nothing more at all.
@@ -134,32 +105,34 @@ impl Shaper {
     fn event(&mut self, seq: u64, mut frame: Vec<u8>, out: &mut Vec<u8>) {
         let index = self.events;
         self.events += 1;
-        match self.edit {
-            Edit::Gap { after, events } if in_range(index, after, events) => return,
-            Edit::LiveOnly if !self.is_live => return,
-            Edit::Behind(seen) if seq <= seen => return,
-            Edit::Swap { after } if index == after => {
+        match self.fault {
+            Some(Fault::SeqGap {
+                after_events,
+                events,
+            }) if in_range(index, after_events, events) => return,
+            Some(Fault::Replay {
+                mode: Replay::LiveOnly,
+            }) if !self.is_live => return,
+            Some(Fault::Replay {
+                mode: Replay::LastEventId,
+            }) if self.last_seen.is_some_and(|seen| seq <= seen) => return,
+            Some(Fault::Reorder { after_events }) if index == after_events => {
                 self.held = Some(frame);
                 return;
             }
-            Edit::Double { after } if index == after => self.emit(&frame, out),
-            Edit::Corrupt {
-                after,
+            Some(Fault::DuplicateEvent { after_events }) if index == after_events => {
+                self.emit(&frame, out);
+            }
+            Some(Fault::CorruptEvent {
+                after_events,
                 events,
                 form,
-            } if in_range(index, after, events) => frame = corrupt(&frame, seq, form),
-            Edit::Truncate => {
+            }) if in_range(index, after_events, events) => frame = corrupt(&frame, seq, form),
+            Some(Fault::TruncatedJson) => {
                 frame = with_data(&frame, |data| data[..data.len() / 2].to_vec());
             }
-            Edit::Nothing
-            | Edit::Gap { .. }
-            | Edit::LiveOnly
-            | Edit::Behind(_)
-            | Edit::Swap { .. }
-            | Edit::Double { .. }
-            | Edit::Eof { .. }
-            | Edit::Corrupt { .. }
-            | Edit::Snapshot => {}
+            // It ends the stream, is done before the first frame, or not to the body.
+            _ => {}
         }
         self.emit(&frame, out);
         if let Some(held) = self.held.take() {
@@ -174,49 +147,6 @@ impl Shaper {
         let take = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
         out.extend_from_slice(&bytes[..take]);
         self.bytes += take as u64;
-    }
-}
-
-impl Edit {
-    /// Returns what the fault does to the events of a stream that was opened with this `Last-Event-ID`. What is done
-    /// before the first frame, or not to the body, is no edit.
-    fn of(fault: &Fault, last_event_id: Option<&str>) -> Self {
-        match *fault {
-            Fault::TruncatedJson => Self::Truncate,
-            Fault::StaleRead => Self::Snapshot,
-            Fault::Replay {
-                mode: Replay::LiveOnly,
-            } => Self::LiveOnly,
-            Fault::Replay {
-                mode: Replay::LastEventId,
-            } => {
-                let seen = last_event_id.and_then(|id| id.trim().parse().ok());
-                seen.map_or(Self::Nothing, Self::Behind)
-            }
-            Fault::SeqGap {
-                after_events: after,
-                events,
-            } => Self::Gap { after, events },
-            Fault::Reorder {
-                after_events: after,
-            } => Self::Swap { after },
-            Fault::DuplicateEvent {
-                after_events: after,
-            } => Self::Double { after },
-            Fault::StreamEof {
-                after_events: after,
-            } => Self::Eof { after },
-            Fault::CorruptEvent {
-                after_events: after,
-                events,
-                form,
-            } => Self::Corrupt {
-                after,
-                events,
-                form,
-            },
-            _ => Self::Nothing,
-        }
     }
 }
 
