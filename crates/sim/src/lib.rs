@@ -36,6 +36,7 @@ mod scenario;
 mod struck;
 mod switches;
 mod time;
+mod written;
 
 #[cfg(feature = "http")]
 mod http;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::time::Span;
+use crate::written;
 
 /// The kind of a wait that only approves or rejects.
 pub(crate) const APPROVAL: &str = "approval";
@@ -41,7 +42,7 @@ fn steps<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Step>, D::Err
 pub(crate) enum Step {
     /// Takes time.
     #[serde(rename = "run")]
-    Work(#[serde(deserialize_with = "span")] u64),
+    Work(#[serde(deserialize_with = "written::millis")] u64),
     /// Emits `step.progress` with this payload.
     Progress(Value),
     /// Emits a fragment of text.
@@ -49,7 +50,7 @@ pub(crate) enum Step {
     /// Emits that many fragments of made-up text.
     Deltas {
         count: u64,
-        #[serde(rename = "every", deserialize_with = "span")]
+        #[serde(rename = "every", deserialize_with = "written::millis")]
         every_ms: u64,
         #[serde(deserialize_with = "bytes_of_text")]
         bytes: usize,
@@ -68,14 +69,14 @@ pub(crate) enum Step {
     /// Waits for a human.
     Wait(ScriptedWait),
     /// Loses its worker.
-    #[serde(deserialize_with = "only_true")]
+    #[serde(deserialize_with = "written::only_true")]
     Stall,
     /// Ends over a limit, for this reason.
     Limit(String),
     /// Ends badly, for this reason.
     Fail(String),
     /// Ends well.
-    #[serde(deserialize_with = "only_true")]
+    #[serde(deserialize_with = "written::only_true")]
     Succeed,
 }
 
@@ -121,20 +122,6 @@ impl From<RawWait> for ScriptedWait {
             more: raw.payload,
             timeout_ms: raw.timeout.map(|span| span.0),
         }
-    }
-}
-
-/// Reads a length of time, in milliseconds.
-fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    Span::deserialize(deserializer).map(|span| span.0)
-}
-
-/// Reads what can only be said, and not denied.
-fn only_true<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
-    if bool::deserialize(deserializer)? {
-        Ok(())
-    } else {
-        Err(D::Error::custom("it can only be true"))
     }
 }
 

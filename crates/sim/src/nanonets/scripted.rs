@@ -1,9 +1,9 @@
 //! Agents that a scenario file spells out step by step.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::agents::{Answer, Script, Shape, Step};
+use super::agents::{Script, Step};
 use crate::time::Span;
 
 /// An agent that the file spells out. It takes the place of a built-in one of the same name.
@@ -21,36 +21,11 @@ struct RawAgent {
     name: String,
     #[serde(default = "yes")]
     is_active: bool,
-    steps: Vec<RawStep>,
+    steps: Vec<Map<String, Value>>,
 }
 
 fn yes() -> bool {
     true
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct RawStep {
-    run: Option<Span>,
-    status: Option<String>,
-    #[serde(rename = "for")]
-    span: Option<Span>,
-    think: Option<String>,
-    tool: Option<Value>,
-    say: Option<String>,
-    ask: Option<String>,
-    pause: Option<bool>,
-    review: Option<String>,
-    complete: Option<RawAnswer>,
-    fail: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawAnswer {
-    summary: Option<String>,
-    object: Option<Value>,
-    data: Option<Value>,
 }
 
 impl TryFrom<RawAgent> for ScriptedAgent {
@@ -60,7 +35,7 @@ impl TryFrom<RawAgent> for ScriptedAgent {
         let mut steps = Vec::new();
         for (at, step) in raw.steps.into_iter().enumerate() {
             let wrong = |why: String| format!("agent {:?}, step {}: {why}", raw.name, at + 1);
-            steps.push(Step::try_from(step).map_err(wrong)?);
+            steps.push(read_step(step).map_err(|why| wrong(why.to_string()))?);
         }
         if let Some(at) = steps
             .iter()
@@ -80,63 +55,20 @@ impl TryFrom<RawAgent> for ScriptedAgent {
     }
 }
 
-impl TryFrom<RawStep> for Step {
-    type Error = String;
-
-    fn try_from(raw: RawStep) -> Result<Self, String> {
-        let span = raw.span;
-        let shown = match (raw.status, span) {
-            (Some(status), Some(span)) => Some(Self::Show(status, span.0)),
-            (None, None) => None,
-            (Some(_), None) | (None, Some(_)) => {
-                return Err("\"status\" and \"for\" go together".to_owned());
-            }
-        };
-        if raw.pause == Some(false) {
-            return Err("\"pause\" can only be true".to_owned());
-        }
-        let steps = [
-            shown,
-            raw.run.map(|span| Self::Work(span.0)),
-            raw.think.map(Self::Think),
-            raw.tool.map(|content| Self::Tool {
-                name: "scripted",
-                content,
-            }),
-            raw.say.map(Self::Say),
-            raw.ask.map(Self::Ask),
-            raw.pause.map(|_| Self::Pause),
-            raw.review.map(Self::Review),
-            raw.complete
-                .map(Answer::try_from)
-                .transpose()?
-                .map(Self::Complete),
-            raw.fail.map(Self::Fail),
-        ];
-        let mut given = steps.into_iter().flatten();
-        match (given.next(), given.next()) {
-            (Some(step), None) => Ok(step),
-            (Some(_), Some(_)) => Err("says two things; make it two steps".to_owned()),
-            (None, _) => Err("is empty (one of run, status, think, tool, say, ask, pause, review, complete, fail)".into()),
-        }
+/// Reads a step: a table of one field, named after it, but for the one that takes two.
+fn read_step(fields: Map<String, Value>) -> serde_json::Result<Step> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Shown {
+        status: String,
+        #[serde(rename = "for")]
+        span: Span,
     }
-}
-
-impl TryFrom<RawAnswer> for Answer {
-    type Error = String;
-
-    fn try_from(raw: RawAnswer) -> Result<Self, String> {
-        let shape = match (raw.summary, raw.object) {
-            (Some(summary), None) => Shape::Summary(summary),
-            (None, Some(object)) => Shape::Object(object),
-            (None, None) => Shape::LastContent,
-            (Some(_), Some(_)) => {
-                return Err("\"complete\" takes \"summary\" or \"object\", not both".to_owned());
-            }
-        };
-        Ok(Self {
-            shape,
-            data: raw.data,
-        })
+    let is_shown = fields.contains_key("status") || fields.contains_key("for");
+    let fields = Value::Object(fields);
+    if is_shown {
+        let Shown { status, span } = serde_json::from_value(fields)?;
+        return Ok(Step::Show(status, span.0));
     }
+    serde_json::from_value(fields)
 }

@@ -104,7 +104,7 @@ pub(crate) enum Entry {
     /// Removed before anyone reads it.
     Transient(String),
     Message(Role, String),
-    ToolCall(&'static str, Value),
+    ToolCall(String, Value),
     Error(String),
     /// The step's `result`.
     TaskComplete(Value),

@@ -114,12 +114,12 @@ mod tests {
         check("[[fault]]\nkind = \"status\"", "missing field `code`");
         check(&agent("{ran = \"5s\"}"), "ran");
         check(&agent("{run = \"5\"}"), "no length of time");
-        check(&agent("{}"), "agent \"a\", step 1: is empty");
+        check(&agent("{}"), "agent \"a\", step 1: invalid value: map");
         check(
             &agent("{say = \"x\"}, {say = \"x\", ask = \"y\"}"),
-            "step 2: says two things",
+            "step 2: invalid value: map",
         );
-        check(&agent("{status = \"odd\"}"), "go together");
+        check(&agent("{status = \"odd\"}"), "missing field `for`");
         check(&agent("{pause = false}"), "only be true");
         check(
             &agent("{fail = \"x\"}, {say = \"y\"}"),

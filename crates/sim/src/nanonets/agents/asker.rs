@@ -16,7 +16,7 @@ pub(super) fn turn(talk: &Talk) -> Vec<Step> {
     vec![
         Step::Work(1_000),
         Step::Tool {
-            name: "convert",
+            name: "convert".to_owned(),
             content: json!({ "to": answer }),
         },
         Step::Work(1_000),

@@ -11,28 +11,35 @@ mod slow;
 
 use std::fmt::Debug;
 
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 pub(crate) use script::Script;
 
 use crate::message::Upload;
+use crate::written;
 
-/// One thing an agent does.
-#[derive(Debug, Clone, PartialEq)]
+/// One thing an agent does. A scenario file writes it as a table of one field, named after it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Step {
     /// Runs for so many milliseconds.
-    Work(u64),
+    #[serde(rename = "run")]
+    Work(#[serde(deserialize_with = "written::millis")] u64),
     /// Shows a status of the script's own choice for so many milliseconds.
+    #[serde(skip)]
     Show(String, u64),
     /// Add a passing entry that no reply ever shows.
     Think(String),
     /// Calls a tool: an entry of the feed.
-    Tool { name: &'static str, content: Value },
+    #[serde(deserialize_with = "scripted_tool")]
+    Tool { name: String, content: Value },
     /// Writes a message and continues.
     Say(String),
     /// Asks something and waits for a message. Nothing follows it in a turn.
     Ask(String),
     /// Ends the turn and waits for a message. Nothing follows it in a turn.
+    #[serde(deserialize_with = "written::only_true")]
     Pause,
     /// Waits for a human at the dashboard.
     Review(String),
@@ -42,11 +49,45 @@ pub(crate) enum Step {
     Fail(String),
 }
 
+/// Reads the call of the only tool that scripts have.
+fn scripted_tool<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(String, Value), D::Error> {
+    Ok(("scripted".to_owned(), Value::deserialize(deserializer)?))
+}
+
 /// What a completed task has as its result.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "RawAnswer")]
 pub(crate) struct Answer {
     pub(crate) shape: Shape,
     pub(crate) data: Option<Value>,
+}
+
+/// What a task completes with, as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAnswer {
+    summary: Option<String>,
+    object: Option<Value>,
+    data: Option<Value>,
+}
+
+impl TryFrom<RawAnswer> for Answer {
+    type Error = String;
+
+    fn try_from(raw: RawAnswer) -> Result<Self, String> {
+        let shape = match (raw.summary, raw.object) {
+            (Some(summary), None) => Shape::Summary(summary),
+            (None, Some(object)) => Shape::Object(object),
+            (None, None) => Shape::LastContent,
+            (Some(_), Some(_)) => {
+                return Err("\"complete\" takes \"summary\" or \"object\", not both".to_owned());
+            }
+        };
+        Ok(Self {
+            shape,
+            data: raw.data,
+        })
+    }
 }
 
 /// How the end stands in the feed.

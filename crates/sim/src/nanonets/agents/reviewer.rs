@@ -13,7 +13,7 @@ pub(super) fn turn(talk: &Talk) -> Vec<Step> {
     vec![
         Step::Work(2_000),
         Step::Tool {
-            name: "prepare",
+            name: "prepare".to_owned(),
             content: json!({ "what": what }),
         },
         Step::Review(format!("Approval needed: {what}")),

@@ -1,4 +1,6 @@
 //! Invoices as separated values (RFC 4180, with the separators people use).
+//!
+//! Read by hand, as the `csv` crate takes a quote behind a blank for text: `Bolt, "M8, long", 2` has three fields here.
 
 use super::decimal::Decimal;
 use super::{Column, Item, column, is_sum};

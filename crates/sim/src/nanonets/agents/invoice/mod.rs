@@ -82,7 +82,7 @@ pub(super) fn turn(talk: &Talk) -> Vec<Step> {
         let read = read_file(file);
         let found = read.as_ref().map_or(0, Vec::len);
         steps.push(Step::Tool {
-            name: "read_file",
+            name: "read_file".to_owned(),
             content: json!({ "name": file.name, "line_items": found }),
         });
         match read {
