@@ -3,6 +3,7 @@
 use std::fmt;
 
 use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A request, its body already taken apart.
@@ -133,6 +134,18 @@ pub struct Frame {
     pub seq: Option<u64>,
     /// The bytes.
     pub bytes: Vec<u8>,
+}
+
+/// The first event of a new stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Replay {
+    /// The run's first, whatever the client has seen.
+    FromStart,
+    /// The one behind the request's `Last-Event-ID`; the run's first without one.
+    LastEventId,
+    /// The first that happens after the stream was opened.
+    LiveOnly,
 }
 
 impl Answer {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::harness::switches::Replay;
+use crate::message::Replay;
 use crate::routes::Serves;
 use crate::time::Span;
 

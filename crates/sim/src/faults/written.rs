@@ -83,7 +83,7 @@ impl FaultRule {
 mod tests {
     use super::*;
     use crate::faults::Corruption;
-    use crate::harness::switches::Replay;
+    use crate::message::Replay;
     use crate::time::Span;
 
     #[test]

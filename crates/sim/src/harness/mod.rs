@@ -81,8 +81,10 @@ use serde_json::{Map, Value, json};
 use scripted::ScriptedRun;
 pub use stats::{RunStats, Stats, WaitStats};
 pub use switches::{
-    AuthCodes, CursorName, CursorType, KeyPlace, LimitStatus, LineEnding, Replay, Switches, Wrapper,
+    AuthCodes, CursorName, CursorType, KeyPlace, LimitStatus, LineEnding, Switches, Wrapper,
 };
+
+pub use crate::message::Replay;
 
 use crate::ids;
 use crate::message::{Answer, Head, Reply, Request, StreamId};

@@ -2,8 +2,7 @@
 
 use super::Server;
 use super::run::Phase;
-use super::switches::Replay;
-use crate::message::{Answer, Frame, Head, Pulled, Reply, StreamId};
+use crate::message::{Answer, Frame, Head, Pulled, Replay, Reply, StreamId};
 
 /// So many bytes of frames at a time are enough; one frame may be larger.
 const PULL_BYTES: usize = 64 << 10;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::message::Replay;
 use crate::switches::switches;
 
 switches! {
@@ -187,18 +188,6 @@ pub enum CursorType {
     String,
     /// A number: the last sequence number of the page.
     Integer,
-}
-
-/// The first event of a new stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Replay {
-    /// The run's first, whatever the client has seen.
-    FromStart,
-    /// The one behind the request's `Last-Event-ID`; the run's first without one.
-    LastEventId,
-    /// The first that happens after the stream was opened.
-    LiveOnly,
 }
 
 /// What ends a line of a stream.

@@ -3,8 +3,7 @@
 use std::ops::Range;
 
 use crate::faults::{Corruption, Fault};
-use crate::harness::Replay;
-use crate::message::Frame;
+use crate::message::{Frame, Replay};
 use crate::time::Span;
 
 /// Frames in, bytes out. At most one frame is buffered.
