@@ -122,7 +122,7 @@ pub(super) struct Stream {
     /// The backfill that is under way.
     pub(super) backfill: Option<Backfill>,
     pub(super) list: List,
-    /// Whether the last read that showed the task waiting had an event that names what for.
+    /// Whether the task waits, by the last read of its status, for something that no event names.
     pub(super) last_wait: LastWait,
 }
 

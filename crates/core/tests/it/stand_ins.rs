@@ -1,6 +1,6 @@
 //! A streamed task that waits while no event tells for what: asked under a stand-in, and known by its event later.
 
-use crate::world::Act::{Ask, Complete, Work};
+use crate::world::Act::{self, Ask, Complete, Work};
 use crate::world::{
     Ended, Fault, Toy, UserAction, World, at, hand, outcome, run_streamed, streamed,
 };
@@ -566,4 +566,18 @@ fn a_read_that_was_under_way_when_an_event_asked_does_not_tell_the_question() {
         hand::settle(&mut task, 32_110, &shared),
         ["question q2 \"wait\""]
     );
+}
+
+#[test]
+fn once_a_task_that_waited_without_an_event_works_again_its_stream_is_only_cross_checked() {
+    let reads = |before: &[Act]| {
+        let mut script = before.to_vec();
+        script.extend([Work(900_000), Complete("42")]);
+        let events = [(500, 1, "begin"), (100_000, 2, "step")];
+        let mut world = streamed(&script, &events).answers(&["x"]);
+        assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
+        let beside = |at: &&u64| (200_000..900_000).contains(*at);
+        world.status_sent.iter().filter(beside).count()
+    };
+    assert_eq!(reads(&[Work(900), Ask("which?")]), reads(&[]));
 }

@@ -445,6 +445,7 @@ impl<P: Provider> Follow<P> {
     /// status.
     pub(super) fn withdraw_asked(&mut self, cx: &mut Cx<'_, P>) {
         self.questions.withdraw(moved_on, &mut cx.out.events);
+        self.stream.last_wait = LastWait::Named;
         if let Some(wait) = &mut self.stream.asked
             && !self.questions.is_resolved(&wait.question.id)
         {

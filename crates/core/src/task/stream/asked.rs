@@ -34,12 +34,12 @@ pub(in crate::task) enum AskedState {
     ToldAsStandIn,
 }
 
-/// What the last read that showed the task waiting found.
+/// What the last read of the status says about what the task waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::task) enum LastWait {
-    /// An event that names what for, or no read has shown the task waiting.
+    /// It does not wait, or an event names what for.
     Named,
-    /// No event that does.
+    /// It waits, and no event names what for.
     Unnamed,
 }
 
