@@ -59,7 +59,7 @@ impl fmt::Debug for ConnectionSettings {
 #[derive(Debug)]
 pub struct Connections {
     /// What every request says besides its own headers.
-    pub headers: HeaderMap,
+    headers: HeaderMap,
     /// The clock.
     pub clock: Clock,
 }

@@ -43,14 +43,8 @@ enum State<P: Provider> {
 pub(crate) enum Effect {
     /// Store the state, before anything else happens.
     Save(Revision),
-    /// Send this request, as an exchange that is waited for, or as one that opens the stream.
-    Send {
-        id: ExchangeId,
-        request: Arc<Request>,
-        limits: Limits,
-        span: Span,
-        opens_stream: bool,
-    },
+    /// Send this request.
+    Send(NewExchange),
     /// Wait for this exchange, and for the stream beside it; for a cancel that is due no longer than until then.
     AwaitExchange {
         id: ExchangeId,
@@ -69,6 +63,15 @@ pub(crate) enum Effect {
     Interrupted,
     /// Stop: the task is over.
     Done,
+}
+
+/// A request to send, as an exchange that is waited for, or as one that opens the stream.
+pub(crate) struct NewExchange {
+    pub(crate) id: ExchangeId,
+    pub(crate) request: Arc<Request>,
+    pub(crate) limits: Limits,
+    pub(crate) span: Span,
+    pub(crate) opens_stream: bool,
 }
 
 /// What an event asks of whoever waits for the end.
@@ -221,16 +224,10 @@ impl<P: Provider> TaskDriver<P> {
         };
         // Only with an id: nobody could find the task of a start that was handed back without one.
         let is_interrupted = self.interrupted && task.id().is_some();
-        let step = task.next_step(now, budget);
-        if let Step::Save { revision } = step {
+        match task.next_step(now, budget) {
             // First of all: the state that an interrupt hands back has to be stored.
-            return Effect::Save(revision);
-        }
-        if is_interrupted {
-            return Effect::Interrupted;
-        }
-        match step {
             Step::Save { revision } => Effect::Save(revision),
+            _ if is_interrupted => Effect::Interrupted,
             Step::Send {
                 id,
                 request,
@@ -289,13 +286,13 @@ impl<P: Provider> TaskDriver<P> {
         if let Some(task) = self.live_mut() {
             task.sent(id);
         }
-        Effect::Send {
+        Effect::Send(NewExchange {
             id,
             request,
             limits,
             span,
             opens_stream,
-        }
+        })
     }
 
     /// Notes that there is nothing to do until then; a stream is listened to without an end.

@@ -14,9 +14,7 @@ use tracing::Span;
 use crate::clock::later;
 use crate::reply::{self, BodyCollector, BodyPlan, Report, StreamMode};
 use crate::trace;
-use crate::transport::{
-    BodyReading, ProgressCell, StreamCloser, TransportFailure, TransportRequest,
-};
+use crate::transport::{BodyReading, StreamCloser, TransportFailure, TransportRequest};
 
 /// A server, the key that goes there and nowhere else, and the way there.
 #[derive(Debug)]
@@ -91,14 +89,6 @@ impl<T> ExchangeSteps<T> {
             until: self.until(),
             closer: self.closer.clone(),
         }
-    }
-
-    /// Returns the failure of a request that got no reply: how far it came is what its progress says.
-    pub(crate) fn unanswered(
-        progress: &ProgressCell,
-        failure: TransportFailure,
-    ) -> ExchangeFailure {
-        failure.unanswered(progress.is_maybe_sent())
     }
 
     /// Judges the head of a reply whose body has this length.

@@ -10,6 +10,7 @@ use rustls::{CertificateError, OtherError};
 use taskward_core::{Cause, ExchangeFailure, ExchangeProgress, Head, TimeoutPhase};
 
 use crate::tls::SelfSigned;
+use crate::transport::ProgressCell;
 
 /// What went wrong, without how far the exchange had come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,14 +72,10 @@ impl TransportFailure {
         ExchangeFailure::new(stage, self.cause, self.detail)
     }
 
-    /// Builds the failure of an exchange without a reply; `sent` is whether a byte of the request may have been sent.
+    /// Builds the failure of an exchange without a reply, which came as far as this says.
     #[must_use]
-    pub(crate) fn unanswered(self, sent: bool) -> ExchangeFailure {
-        self.at(if sent {
-            ExchangeProgress::MaybeSent
-        } else {
-            ExchangeProgress::NotSent
-        })
+    pub(crate) fn unanswered(self, progress: &ProgressCell) -> ExchangeFailure {
+        self.at(progress.unanswered())
     }
 
     /// Builds the failure of an exchange that broke off after this head.

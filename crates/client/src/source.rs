@@ -90,10 +90,6 @@ pub(crate) fn compare(
             let path = path.unwrap_or_default();
             return Err(StartAgainError::FileChanged(path).into());
         }
-        // A compared digest stays: the bytes that are sent are checked against it.
-        if fingerprints == Fingerprints::Left && then.fingerprint.is_none() {
-            source.fingerprint = None;
-        }
     }
     Ok(())
 }

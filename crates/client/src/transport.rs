@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 #[cfg(feature = "async")]
 use bytes::Bytes;
-use taskward_core::{Body, ConfigError, Error, Limits, Origin, Seed, Timestamp};
+use taskward_core::{Body, ConfigError, Error, ExchangeProgress, Limits, Origin, Seed, Timestamp};
 
 pub use crate::failure::TransportFailure;
 
@@ -182,6 +182,14 @@ impl ProgressCell {
     #[must_use]
     pub fn is_maybe_sent(&self) -> bool {
         self.0.load(Ordering::Acquire) >= MAYBE_SENT
+    }
+
+    /// Returns how far an exchange has come that has no reply.
+    pub(crate) fn unanswered(&self) -> ExchangeProgress {
+        match self.is_maybe_sent() {
+            true => ExchangeProgress::MaybeSent,
+            false => ExchangeProgress::NotSent,
+        }
     }
 
     /// Notes that the head of a reply came; the client calls it.

@@ -1,23 +1,21 @@
 //! Performs the effects of a followed task: dropping a future that polls it loses nothing.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use taskward_core::{
-    BoxError, Error, ExchangeFailure, ExchangeId, Limits, NumberedEvent, Provider, Request,
-    Revision, Timestamp, WaitReason,
+    BoxError, Error, ExchangeFailure, ExchangeId, NumberedEvent, Provider, Revision, Timestamp,
+    WaitReason,
 };
 use tokio::sync::mpsc;
-use tracing::Span;
 
 use super::exchange::{EventStream, Exchange, Report};
 use super::running::Questions;
 use super::work::Work;
 use crate::client::Async;
-use crate::driver::Effect;
+use crate::driver::{Effect, NewExchange};
 use crate::reply::StreamMode;
 use crate::requests::HandleRequest;
 use crate::running::Running;
@@ -184,13 +182,7 @@ impl<P: Provider, T: AsyncTransport> Running<P, T, Async> {
             match self.driver.next_effect(now, &self.client.inner().budget) {
                 Effect::Save(revision) => ready!(self.poll_save(revision, cx))?,
                 Effect::Interrupted => return Poll::Ready(Ok(None)),
-                Effect::Send {
-                    id,
-                    request,
-                    limits,
-                    span,
-                    opens_stream,
-                } => self.begin(id, request, limits, span, opens_stream),
+                Effect::Send(new) => self.begin(new),
                 Effect::AwaitExchange { id, stream, until } => {
                     ready!(self.poll_await(id, stream, until, cx));
                 }
@@ -220,23 +212,29 @@ impl<P: Provider, T: AsyncTransport> Running<P, T, Async> {
 
     /// Begins an exchange: beside the one under way when it opens a stream, else in place of it. One that the task gave up
     /// is dropped, and judged by how far it came.
-    fn begin(
-        &mut self,
-        id: ExchangeId,
-        request: Arc<Request>,
-        limits: Limits,
-        span: Span,
-        opens_stream: bool,
-    ) {
+    fn begin(&mut self, new: NewExchange) {
         self.io.waiting = None;
+        let id = new.id;
         let endpoint = self.client.inner().endpoint.clone();
-        if opens_stream {
-            let exchange = Exchange::new(endpoint, request, limits, StreamMode::Open, span);
+        if new.opens_stream {
+            let exchange = Exchange::new(
+                endpoint,
+                new.request,
+                new.limits,
+                StreamMode::Open,
+                new.span,
+            );
             let line = StreamLine::Opening(Box::new(exchange));
             self.io.stream = Some(StreamReader { id, line });
             return;
         }
-        let exchange = Exchange::new(endpoint, request, limits, StreamMode::Whole, span);
+        let exchange = Exchange::new(
+            endpoint,
+            new.request,
+            new.limits,
+            StreamMode::Whole,
+            new.span,
+        );
         if let Some((given_up, dropped)) = self.io.exchange.replace((id, exchange)) {
             let now = self.client.transport().now();
             let report = Report::<T>::Failed(dropped.dropped());

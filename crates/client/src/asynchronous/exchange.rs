@@ -50,11 +50,8 @@ impl<T: AsyncTransport> Exchange<T> {
 
     /// Returns what is known of this exchange when it is dropped now: its progress says whether it may have been received.
     pub(super) fn dropped(&self) -> ExchangeFailure {
-        if self.progress.is_maybe_sent() {
-            return ExchangeFailure::abandoned();
-        }
         let mut failure = ExchangeFailure::abandoned();
-        failure.progress = taskward_core::ExchangeProgress::NotSent;
+        failure.progress = self.progress.unanswered();
         failure
     }
 
@@ -102,7 +99,7 @@ impl<T: AsyncTransport> Exchange<T> {
         &mut self,
         reply: Result<http::Response<T::Body>, crate::transport::TransportFailure>,
     ) -> Result<Option<Report<T>>, ExchangeFailure> {
-        let reply = reply.map_err(|f| ExchangeSteps::<T>::unanswered(&self.progress, f))?;
+        let reply = reply.map_err(|failure| failure.unanswered(&self.progress))?;
         self.progress.answered();
         let (parts, mut body) = reply.into_parts();
         match self.steps.head(parts, body.length())? {

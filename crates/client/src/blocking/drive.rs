@@ -2,15 +2,12 @@
 
 use std::sync::Arc;
 
-use taskward_core::{
-    Error, ExchangeId, Limits, NumberedEvent, Provider, Request, Revision, Timestamp,
-};
-use tracing::Span;
+use taskward_core::{Error, ExchangeId, NumberedEvent, Provider, Revision, Timestamp};
 
 use super::exchange::{self, exchange};
 use super::inbox::{Brought, Chunk, DriversInbox, Input};
 use crate::client::Blocking;
-use crate::driver::Effect;
+use crate::driver::{Effect, NewExchange};
 use crate::reply::Report;
 use crate::running::Running;
 use crate::transport::{BlockingTransport, StreamCloser};
@@ -64,24 +61,12 @@ impl<P: Provider, T: BlockingTransport> Running<P, T, Blocking> {
             match self.driver.next_effect(now, &self.client.inner().budget) {
                 Effect::Save(revision) => self.save(revision)?,
                 Effect::Interrupted => return Ok(None),
-                Effect::Send {
-                    id,
-                    request,
-                    limits,
-                    span,
-                    opens_stream: true,
-                } => self.open_beside(id, request, limits, span),
-                Effect::Send {
-                    id,
-                    request,
-                    limits,
-                    span,
-                    opens_stream: false,
-                } => {
-                    let report =
-                        exchange(&self.client.inner().endpoint, request, limits, None, span);
+                Effect::Send(new) if new.opens_stream => self.open_beside(new),
+                Effect::Send(new) => {
+                    let endpoint = &self.client.inner().endpoint;
+                    let report = exchange(endpoint, new.request, new.limits, None, new.span);
                     let now = self.client.transport().now();
-                    self.driver.report(id, report.split().0, now);
+                    self.driver.report(new.id, report.split().0, now);
                 }
                 // An exchange is over before the next step: this one was somebody else's.
                 Effect::AwaitExchange { id, .. } => self.driver.abandoned(id, now),
@@ -120,14 +105,15 @@ impl<P: Provider, T: BlockingTransport> Running<P, T, Blocking> {
     }
 
     /// Opens and reads a stream in a thread of its own, which ends with the stream, or with the driver.
-    fn open_beside(&mut self, id: ExchangeId, request: Arc<Request>, limits: Limits, span: Span) {
+    fn open_beside(&mut self, new: NewExchange) {
+        let id = new.id;
         self.io.inbox.open(id);
         let closer = Arc::new(StreamCloser::default());
         let inbox = self.io.inbox.0.clone();
         let endpoint = self.client.inner().endpoint.clone();
         let closing = closer.clone();
         let read = move || {
-            let report = exchange(&endpoint, request, limits, Some(&closing), span);
+            let report = exchange(&endpoint, new.request, new.limits, Some(&closing), new.span);
             let (opened, stream) = report.split();
             if !inbox.bring(id, Brought::Opened(opened)) {
                 return;

@@ -58,7 +58,7 @@ fn attempt<T: BlockingTransport>(
         let progress = Arc::<ProgressCell>::default();
         let reply = (steps.endpoint.transport)
             .exchange(steps.outgoing(), &progress)
-            .map_err(|failure| ExchangeSteps::<T>::unanswered(&progress, failure))?;
+            .map_err(|failure| failure.unanswered(&progress))?;
         progress.answered();
         let (parts, mut body) = reply.into_parts();
         let (head, mut collector) = match steps.head(parts, body.length())? {
