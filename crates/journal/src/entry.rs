@@ -54,6 +54,14 @@ impl EntryId {
         (1..=64).contains(&name.len()) && name.bytes().all(is_plain)
     }
 
+    /// Returns the entry of this name, if the snapshot that stands there belongs to it; an error says whose it is.
+    pub(crate) fn named(name: &str, snapshot: &Snapshot) -> Result<Self, String> {
+        match Self::of(snapshot) {
+            id if id.as_str() == name => Ok(id),
+            other => Err(format!("it is of another entry, {other}")),
+        }
+    }
+
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::is_name(name).then(|| Self(name.to_owned()))
     }
@@ -152,6 +160,7 @@ pub struct Listing {
     /// What could not be read.
     pub damage: Vec<Damage>,
 }
+
 /// Only the version, which is read first: the rest of another one may be of any shape.
 #[derive(Deserialize)]
 struct Version {

@@ -194,10 +194,8 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Result<Entry, Unreadable>> {
     let read = || {
         check_version(snapshot)?;
         let snapshot: Snapshot = serde_json::from_slice(snapshot).map_err(|e| e.to_string())?;
-        match EntryId::of(&snapshot) {
-            id if id.as_str() == name => Ok(Entry { id, at, snapshot }),
-            other => Err(format!("it is of another entry, {other}")),
-        }
+        let id = EntryId::named(&name, &snapshot)?;
+        Ok(Entry { id, at, snapshot })
     };
     Ok(read().map_err(|why| Unreadable {
         name: name.to_string(),

@@ -28,7 +28,7 @@ pub(super) struct Waiting(pub(super) Option<Arc<Tell>>);
 
 impl fmt::Debug for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reported = self.0.as_ref().map(|_| "told");
+        let reported = self.0.as_ref().map(|_| "a hook");
         f.debug_tuple("Waiting").field(&reported).finish()
     }
 }

@@ -186,11 +186,7 @@ impl FileJournal {
     /// # Errors
     /// When it cannot be removed, or another process is at work on it.
     pub fn remove(&self, id: &EntryId) -> Result<(), JournalError> {
-        let lock = self.lock()?;
-        let claim = Claim::take(&lock, self.folder(), id)?;
-        let removed = self.discard(id);
-        claim.release(&lock);
-        removed
+        self.discard(&self.lock()?, id)
     }
 
     /// Removes the entries that nobody needs: those not stored for `age` whose task is known, over, or was never created,
@@ -200,7 +196,6 @@ impl FileJournal {
     /// # Errors
     /// When the folder cannot be read, or a file cannot be removed.
     pub fn prune(&self, age: Duration, least: usize) -> Result<usize, JournalError> {
-        let folder = self.folder();
         let lock = self.lock()?;
         // Read under the lock under which it is removed: nothing is stored in between.
         let Listing { entries, damage } = self.read()?;
@@ -212,15 +207,11 @@ impl FileJournal {
             if entry.at.as_millis() > oldest || is_unsettled(&entry.snapshot) || is_damaged {
                 continue;
             }
-            let claim = match Claim::take(&lock, folder, &entry.id) {
-                Ok(claim) => claim,
-                Err(JournalError::Claimed(_)) => continue,
+            match self.discard(&lock, &entry.id) {
+                Ok(()) => removed += 1,
+                Err(JournalError::Claimed(_)) => {}
                 Err(error) => return Err(error),
-            };
-            let discarded = self.discard(&entry.id);
-            claim.release(&lock);
-            discarded?;
-            removed += 1;
+            }
         }
         self.sweep(&lock)?;
         Ok(removed)
@@ -291,13 +282,16 @@ impl FileJournal {
         self.folder().join(format!("{id}.{RECORDS}"))
     }
 
-    fn discard(&self, id: &EntryId) -> Result<(), JournalError> {
+    /// Removes what stands in an entry's place, while no other process is at work on it.
+    fn discard(&self, lock: &Lock, id: &EntryId) -> Result<(), JournalError> {
+        let claim = Claim::take(lock, self.folder(), id)?;
         let path = self.path(id);
         let removed = if path.is_dir() {
             fs::remove_dir(&path)
         } else {
             fs::remove_file(&path)
         };
+        claim.release(lock);
         removed.map_err(|e| failed("remove", &path, e))
     }
 

@@ -39,8 +39,6 @@ pub(super) fn read(line: &[u8], id: &EntryId) -> Result<Record, String> {
     }
     check_version(json)?;
     let record: Record = serde_json::from_slice(json).map_err(|e| e.to_string())?;
-    match EntryId::of(&record.snapshot) {
-        named if named == *id => Ok(record),
-        other => Err(format!("it is of another entry, {other}")),
-    }
+    EntryId::named(id.as_str(), &record.snapshot)?;
+    Ok(record)
 }
