@@ -164,11 +164,8 @@ impl Model {
                 })
             }
             "cancel_accepted" => {
-                let taken = |fact: &Observation| {
-                    matches!(fact, Observation::Arrived { no, is_taken: true, .. }
-                        if self.left(*no).is_some_and(|outgoing| outgoing.effect == Effect::Cancel))
-                };
-                hold(self.past().any(taken), || {
+                let taken = self.taken().any(|one| one.effect == Effect::Cancel);
+                hold(taken, || {
                     "a cancel is said to be accepted that was not taken".to_owned()
                 })
             }
@@ -182,9 +179,6 @@ impl Model {
 
     /// Returns whether the message of the turn was taken.
     fn took_turn(&self) -> bool {
-        self.past().any(|fact| {
-            matches!(fact, Observation::Arrived { no, is_taken: true, .. }
-                if self.left(*no).is_some_and(|outgoing| self.is_of_turn(outgoing)))
-        })
+        self.taken().any(|outgoing| self.is_of_turn(outgoing))
     }
 }

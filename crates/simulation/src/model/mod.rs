@@ -198,13 +198,28 @@ impl Model {
         })
     }
 
+    /// Returns the requests that the server took.
+    fn taken(&self) -> impl Iterator<Item = &Sent> {
+        self.past().filter_map(|fact| match fact {
+            Observation::Arrived {
+                no, is_taken: true, ..
+            } => self.left(*no),
+            _ => None,
+        })
+    }
+
+    /// Returns the events that were reported.
+    fn told(&self) -> impl DoubleEndedIterator<Item = &Event> {
+        self.past().filter_map(|fact| match fact {
+            Observation::Told(event) => Some(&**event),
+            _ => None,
+        })
+    }
+
     /// Returns the id that was reported.
     fn told_id(&self) -> Option<String> {
-        self.past().find_map(|fact| match fact {
-            Observation::Told(event) => match &**event {
-                Event::Created { id, .. } => Some(id.to_string()),
-                _ => None,
-            },
+        self.told().find_map(|event| match event {
+            Event::Created { id, .. } => Some(id.to_string()),
             _ => None,
         })
     }

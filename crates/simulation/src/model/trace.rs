@@ -88,18 +88,14 @@ impl Model {
 
     /// Returns whether any event of the platform was reported.
     fn tells_events(&self) -> bool {
-        self.past()
-            .any(|fact| matches!(fact, Observation::Told(event) if matches!(**event, Event::Provider(_))))
+        self.told().any(|event| matches!(event, Event::Provider(_)))
     }
 
     /// Returns whether any process reported this event, or reported it as missing.
     fn was_told(&self, seq: u64) -> bool {
-        self.past().rev().any(|fact| match fact {
-            Observation::Told(event) => match &**event {
-                Event::Provider(event) => event.seq.is_some_and(|at| at.0 == seq),
-                Event::Gap { after, before } => after.0 < seq && seq < before.0,
-                _ => false,
-            },
+        self.told().rev().any(|event| match event {
+            Event::Provider(event) => event.seq.is_some_and(|at| at.0 == seq),
+            Event::Gap { after, before } => after.0 < seq && seq < before.0,
             _ => false,
         })
     }

@@ -241,16 +241,7 @@ impl Model {
                 _ => None,
             })
             .collect();
-        let taken = |is_one: &dyn Fn(&Sent) -> bool| {
-            let of_one = |no: &u64| self.left(*no).is_some_and(is_one);
-            let all = self.past().filter_map(|fact| match fact {
-                Observation::Arrived {
-                    no, is_taken: true, ..
-                } => Some(*no),
-                _ => None,
-            });
-            all.filter(of_one).count()
-        };
+        let taken = |is_one: &dyn Fn(&Sent) -> bool| self.taken().filter(|one| is_one(one)).count();
         match how {
             Answered::Unknown => Holds,
             Answered::Gone(_) | Answered::Refused | Answered::NotSent => {
