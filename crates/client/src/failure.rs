@@ -9,8 +9,8 @@ use std::time::SystemTime;
 use rustls::{CertificateError, OtherError};
 use taskward_core::{Cause, ExchangeFailure, ExchangeProgress, Head, TimeoutPhase};
 
+use crate::progress::ProgressCell;
 use crate::tls::SelfSigned;
-use crate::transport::ProgressCell;
 
 /// What went wrong, without how far the exchange had come.
 #[derive(Clone, Debug, PartialEq, Eq)]

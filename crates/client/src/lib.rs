@@ -29,6 +29,7 @@ mod entropy;
 mod exchange;
 pub mod failure;
 mod list;
+mod progress;
 mod recover;
 pub mod reply;
 mod requests;

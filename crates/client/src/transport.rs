@@ -12,7 +12,6 @@
 //! is repeated only if that is safe. A cell that is moved too early costs a retry; one that is moved too late may start
 //! paid work twice.
 
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[cfg(feature = "async")]
 use std::task::{Context, Poll};
@@ -20,9 +19,10 @@ use std::time::{Duration, Instant};
 
 #[cfg(feature = "async")]
 use bytes::Bytes;
-use taskward_core::{Body, ConfigError, Error, ExchangeProgress, Limits, Origin, Seed, Timestamp};
+use taskward_core::{Body, ConfigError, Error, Limits, Origin, Seed, Timestamp};
 
 pub use crate::failure::TransportFailure;
+pub use crate::progress::ProgressCell;
 
 /// What transports of both flavours have in common. Cheap to clone; clones share their connections.
 pub trait Transport: Clone + 'static {
@@ -165,45 +165,6 @@ pub struct TransportRequest {
     pub closer: Option<Arc<StreamCloser>>,
 }
 
-/// How far one exchange has come: *not sent*, *maybe sent* or *answered*. It never goes back.
-#[derive(Debug, Default)]
-pub struct ProgressCell(AtomicU8);
-
-const MAYBE_SENT: u8 = 1;
-const ANSWERED: u8 = 2;
-
-impl ProgressCell {
-    /// Notes that a byte of the request may leave from now on.
-    pub fn maybe_sent(&self) {
-        self.0.fetch_max(MAYBE_SENT, Ordering::AcqRel);
-    }
-
-    /// Returns whether a byte of the request may have left.
-    #[must_use]
-    pub fn is_maybe_sent(&self) -> bool {
-        self.0.load(Ordering::Acquire) >= MAYBE_SENT
-    }
-
-    /// Returns how far an exchange has come that has no reply.
-    pub(crate) fn unanswered(&self) -> ExchangeProgress {
-        match self.is_maybe_sent() {
-            true => ExchangeProgress::MaybeSent,
-            false => ExchangeProgress::NotSent,
-        }
-    }
-
-    /// Notes that the head of a reply came; the client calls it.
-    pub(crate) fn answered(&self) {
-        self.0.fetch_max(ANSWERED, Ordering::AcqRel);
-    }
-
-    /// Returns whether the head of a reply came.
-    #[must_use]
-    pub fn is_answered(&self) -> bool {
-        self.0.load(Ordering::Acquire) == ANSWERED
-    }
-}
-
 /// Closes an exchange that is under way in another thread, and the stream that it opened.
 #[derive(Debug, Default)]
 pub struct StreamCloser(Mutex<Closing>);
@@ -262,18 +223,9 @@ impl StreamCloser {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::atomic::{AtomicU8, Ordering};
 
-    #[test]
-    fn progress_never_goes_back() {
-        let cell = ProgressCell::default();
-        assert!(!cell.is_maybe_sent() && !cell.is_answered());
-        cell.maybe_sent();
-        assert!(cell.is_maybe_sent() && !cell.is_answered());
-        cell.answered();
-        cell.maybe_sent();
-        assert!(cell.is_maybe_sent() && cell.is_answered());
-    }
+    use super::*;
 
     #[test]
     fn a_closer_closes_what_is_registered_before_and_after_and_nothing_that_was_released() {
