@@ -72,6 +72,15 @@ pub(crate) fn ago(at: Timestamp) -> String {
     }
 }
 
+/// A moment as it is written for programs: RFC 3339, to the second.
+pub(crate) fn written(at: Timestamp) -> String {
+    let at = Duration::from_millis(at.as_millis());
+    match SystemTime::UNIX_EPOCH.checked_add(at) {
+        Some(at) => humantime::format_rfc3339_seconds(at).to_string(),
+        None => "the end of time".to_owned(),
+    }
+}
+
 /// When a question was asked, by the server's clock: where that is not told, when its task changed last, which is said
 /// so. Nothing where neither is.
 pub(crate) fn age(clock: &ProgramClock, question: &Question, changed: Option<&DateTime>) -> String {

@@ -316,28 +316,19 @@ impl CliError {
             };
             let _ = writeln!(out, "{line}");
         }
-        let mut ids = Vec::new();
-        if let Some(task) = &self.0.ids.task {
-            ids.push(format!("task {}", one_line(&task.to_string())));
-        }
-        if let Some(question) = &self.0.ids.question {
-            ids.push(format!("question {}", one_line(question.as_str())));
-        }
-        if let Some(intent) = &self.0.ids.intent {
-            ids.push(format!("intent {intent}"));
-        }
-        if let Some(status) = self.0.ids.status {
-            ids.push(format!("http {status}"));
-        }
-        if let Some(reason) = &self.0.ids.reason {
-            ids.push(format!("reason {}", one_line(reason)));
-        }
-        if let Some(request) = &self.0.ids.request {
-            ids.push(format!("request {}", one_line(request)));
-        }
-        if let Some(attempts) = self.0.ids.attempts {
-            ids.push(format!("attempts {attempts}"));
-        }
+        let ids = &self.0.ids;
+        let named = [
+            ("task", ids.task.as_ref().map(ToString::to_string)),
+            ("question", ids.question.as_ref().map(ToString::to_string)),
+            ("intent", ids.intent.clone()),
+            ("http", ids.status.map(|status| status.to_string())),
+            ("reason", ids.reason.clone()),
+            ("request", ids.request.clone()),
+            ("attempts", ids.attempts.map(|made| made.to_string())),
+        ];
+        let named = named.into_iter();
+        let named = named.filter_map(|(name, id)| Some(format!("{name} {}", one_line(&id?))));
+        let mut ids: Vec<String> = named.collect();
         ids.push(format!("exit {}", self.0.exit.code()));
         let _ = writeln!(out, "  {}", ids.join("  "));
         out

@@ -98,24 +98,17 @@ impl TaskStore {
 
     /// For a command that only follows: it goes on without.
     pub(crate) fn for_watch(cx: &Cx) -> Option<Self> {
-        if cx.global.no_journal {
-            cx.out
-                .say("--no-journal: watch --last will not know this task");
-            return None;
-        }
-        match Self::open_or_temporary(&cx.out) {
-            Ok(store) => Some(store),
-            Err(why) => {
-                cx.out.say(&format!(
-                    "warning: {why}: watch --last will not know this task"
-                ));
-                None
-            }
-        }
+        Self::or_without(cx, "watch --last will not know this task")
     }
 
     /// For a command that shows a question: without, it counts as not shown.
     pub(crate) fn for_showing(cx: &Cx) -> Option<Self> {
+        let loss = "that the question was shown is not kept, and its answer needs --question";
+        Self::or_without(cx, loss)
+    }
+
+    /// For a command that needs none; what is lost without is told.
+    fn or_without(cx: &Cx, loss: &str) -> Option<Self> {
         let why = match cx.global.no_journal {
             true => "--no-journal".to_owned(),
             false => match Self::open_or_temporary(&cx.out) {
@@ -123,9 +116,7 @@ impl TaskStore {
                 Err(why) => format!("warning: {why}"),
             },
         };
-        cx.out.say(&format!(
-            "{why}: that the question was shown is not kept, and its answer needs --question"
-        ));
+        cx.out.say(&format!("{why}: {loss}"));
         None
     }
 

@@ -3,12 +3,11 @@
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
-use taskward::core::Timestamp;
 use taskward::journal::{Damage, Entry, EntryId};
 
 use super::table;
 use crate::args::Global;
-use crate::clock::ago;
+use crate::clock::{ago, written};
 use crate::cx::Cx;
 use crate::error::CliResult;
 use crate::exit::Exit;
@@ -200,9 +199,4 @@ fn line(entry: &Entry) -> Value {
         "why": null,
     });
     lines::line(LineType::Local, task.as_ref(), fields)
-}
-
-fn written(at: Timestamp) -> String {
-    let at = std::time::Duration::from_millis(at.as_millis());
-    humantime::format_rfc3339_seconds(std::time::SystemTime::UNIX_EPOCH + at).to_string()
 }

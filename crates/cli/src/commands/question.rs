@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use taskward::core::Journal as _;
-use taskward::core::http::StatusCode;
 use taskward::core::{
-    BuildError, EventKind, Operation, PollResult, ReadError, ReadErrorKind, ReadKind, Request,
-    Response,
+    EventKind, PollResult, ReadKind,
 };
 use taskward::question::QuestionId;
-use taskward::{Event, Policy, Provider, Question, TaskId};
+use taskward::{Event, Policy, Question};
 
 use super::read::{Read, each_event};
 use crate::calls::{Calls, TaskFilter};
@@ -72,7 +69,7 @@ pub(super) async fn open<P: Calls>(
 }
 
 /// Reads whether a task has ever asked the question of this id; `None` where that cannot be told: a message may have been
-/// edited since, and an event is for good.
+/// edited since, and only an event is for good.
 pub(super) async fn has_asked<P: Calls>(
     connection: &Connection<P>,
     task: &TaskRef,
@@ -84,38 +81,16 @@ pub(super) async fn has_asked<P: Calls>(
     if !is_id(question) {
         return Some(false);
     }
-    let is_it = |asked: &Question| asked.id == *question;
-    if P::CAPABILITIES.events {
-        let mut found = false;
-        each_event(connection, task, None, |item| {
-            found |= matches!(&item.kind, EventKind::Asking(asked) if is_it(asked));
-            Ok(())
-        })
-        .await
-        .ok()?;
-        return Some(found);
-    }
-    let conversation = connection.call(Conversation::<P>(P::default(), task.id().clone()));
-    let conversation = conversation.await.ok()?;
-    let said = [
-        &conversation["data"],
-        &conversation["messages"],
-        &conversation,
-    ]
-    .into_iter()
-    .find_map(Value::as_array)?;
-    if said.len() > MOST_MESSAGES {
+    if !P::CAPABILITIES.events {
         return None;
     }
-    // Read up to each message of the agent, the conversation shows what was asked then.
-    let asked = (1..=said.len()).filter(|end| said[end - 1]["role"] == "assistant");
-    let found = asked.map(|end| {
-        let until = json!({ "data": said[..end] }).to_string();
-        let reply = Response::new(StatusCode::OK, until);
-        let reading = P::default().read(task.id(), &ReadKind::Questions, &reply);
-        matches!(reading, Ok(PollResult::Asking(asked)) if asked.iter().any(is_it))
+    let mut found = false;
+    let read = each_event(connection, task, None, |item| {
+        found |= matches!(&item.kind, EventKind::Asking(asked) if asked.id == *question);
+        Ok(())
     });
-    found.into_iter().any(|is_it| is_it).then_some(true)
+    read.await.ok()?;
+    Some(found)
 }
 
 /// Whether any question may have this id.
@@ -162,27 +137,6 @@ pub(super) async fn asked_by_another<P: Calls>(
 
 /// The most other tasks that are read to find a question.
 const MOST_OTHERS: u32 = 20;
-
-/// The most messages of a conversation that are searched.
-const MOST_MESSAGES: usize = 500;
-
-/// A task's conversation as the server sends it.
-#[derive(Clone, Debug)]
-struct Conversation<P>(P, TaskId);
-
-impl<P: Provider> Operation for Conversation<P> {
-    type Output = Value;
-    const NAME: &'static str = "questions";
-
-    fn request(&self) -> Result<Request, BuildError> {
-        self.0.read_request(&self.1, &ReadKind::Questions)
-    }
-
-    fn read(&self, reply: &Response) -> Result<Value, ReadError> {
-        serde_json::from_slice(&reply.body)
-            .map_err(|why| ReadError::new(ReadErrorKind::Shape, why.to_string()))
-    }
-}
 
 /// Keeps that a question was shown just now, where whoever was to read it did; a task that nothing was known of is known
 /// from then on. Where that cannot be written down it counts as not shown.

@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value, json};
 use taskward::TaskId;
-use taskward::core::Timestamp;
 use taskward::core::{Candidate, SearchResult, Similarity};
 use taskward::journal::{Entry, EntryId};
 
+use crate::clock::written;
 use crate::error::{CliError, CliResult};
 use crate::lines::{self, LineType};
+use crate::platform::object;
 use crate::sanitise::one_line;
 use crate::store::TaskStore;
 use crate::task_ref::TaskRef;
@@ -217,14 +218,21 @@ pub(super) fn tasks(starts: &[Entry]) -> Vec<TaskId> {
     tasks.cloned().collect()
 }
 
+/// How far the first message of a task was compared: for programs, and for people.
+fn compared(similarity: Similarity) -> (&'static str, &'static str) {
+    match similarity {
+        Similarity::Same => ("same", "the same"),
+        Similarity::Unreadable => ("unreadable", "cannot be read"),
+        Similarity::Unread => ("unread", "not compared"),
+        _ => ("incomparable", "cannot be compared"),
+    }
+}
+
 /// How sure it is that a task is the one.
 fn sure(found: &Candidate) -> &'static str {
-    match found.similarity {
-        Similarity::Same if found.outside_expected_time => "the same, at another time",
-        Similarity::Same => "the same",
-        Similarity::Unreadable => "cannot be read",
-        Similarity::Unread => "not compared",
-        _ => "cannot be compared",
+    match compared(found.similarity) {
+        (_, "the same") if found.outside_expected_time => "the same, at another time",
+        (_, words) => words,
     }
 }
 
@@ -237,32 +245,20 @@ pub(super) fn told(found: &Candidate) -> String {
         None => String::new(),
     };
     let sure = match found.similarity {
-        Similarity::Same => "same first message",
-        Similarity::Unreadable => "first message unreadable",
-        Similarity::Unread => "first message not compared",
-        _ => "first message cannot be compared",
+        Similarity::Same => "same first message".to_owned(),
+        other => format!("first message {}", compared(other).1),
     };
     format!("{status}{created}, {sure}")
 }
 
 /// What is known of a candidate, for programs.
 pub(super) fn about(found: &Candidate) -> Map<String, Value> {
-    let compared = match found.similarity {
-        Similarity::Same => "same",
-        Similarity::Unreadable => "unreadable",
-        Similarity::Unread => "unread",
-        _ => "incomparable",
-    };
-    let fields = json!({
+    object(json!({
         "created_at": found.created_at,
         "title": found.title,
-        "compared": compared,
+        "compared": compared(found.similarity).0,
         "outside_expected_time": found.outside_expected_time,
-    });
-    match fields {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    }
+    }))
 }
 
 /// A candidate as a line for programs.
@@ -273,12 +269,4 @@ pub(super) fn candidate(task: &TaskRef, found: &Candidate) -> Value {
         found.status.as_ref().map(|status| status.as_str()).into(),
     );
     lines::line(LineType::Candidate, Some(task), Value::Object(fields))
-}
-
-fn written(at: Timestamp) -> String {
-    let at = std::time::Duration::from_millis(at.as_millis());
-    match std::time::SystemTime::UNIX_EPOCH.checked_add(at) {
-        Some(at) => humantime::format_rfc3339_seconds(at).to_string(),
-        None => "the end of time".to_owned(),
-    }
 }
