@@ -4,9 +4,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use taskward::Question;
 use taskward::core::Timestamp;
+use taskward::core::sanitise::one_line;
 use taskward::wire::DateTime;
-
-use crate::sanitise::one_line;
 
 /// By how much the clocks of two machines may differ before a time is told instead of an age.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(5);

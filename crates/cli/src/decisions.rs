@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskward::TaskId;
+use taskward::core::sanitise::one_line;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
@@ -15,7 +16,6 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 use crate::clock::span;
 use crate::out::Out;
 use crate::registry::ProviderName;
-use crate::sanitise::one_line;
 use crate::task_ref::TaskRef;
 
 /// The target of the client's spans.

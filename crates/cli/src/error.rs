@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use taskward::core::sanitise::{clean, one_line};
 use taskward::outcome::CancelResult;
 use taskward::question::QuestionId;
 
@@ -11,7 +12,6 @@ use crate::codes::Code;
 use crate::exit::Exit;
 use crate::failure_text::without_os_error;
 use crate::lines::{LineType, line};
-use crate::sanitise::{clean, one_line};
 use crate::shown::Showing;
 use crate::task_ref::{TaskRef, words_of};
 

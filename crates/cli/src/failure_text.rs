@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use taskward::core::FailedAttempt;
+use taskward::core::sanitise::one_line;
 
 use crate::clock::span;
-use crate::sanitise::one_line;
 
 /// Says what failed, and when it is tried again: never "in 0s".
 pub(crate) fn retrying(failed: &FailedAttempt, wait: Duration) -> String {

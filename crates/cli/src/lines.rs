@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use serde_json::{Map, Value};
+use taskward::core::sanitise;
 
-use crate::sanitise;
 use crate::task_ref::TaskRef;
 
 /// The version of the lines; a line that loses or renames a field gets the next one.

@@ -27,7 +27,6 @@ mod platforms;
 mod print;
 mod registry;
 mod report;
-mod sanitise;
 mod sent;
 mod shown;
 mod signals;

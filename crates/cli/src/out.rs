@@ -9,6 +9,7 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 use taskward::core::Credential;
+use taskward::core::sanitise::{self, clean};
 use tokio::sync::Notify;
 
 use crate::args::{ColorWhen, Global};
@@ -16,7 +17,6 @@ use crate::codes::Code;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::lines::{LineType, line, pretty, stamped};
-use crate::sanitise::{self, clean};
 use crate::shown::unkept;
 
 /// How long an open line of text waits for more of it before the spinner may have the next.

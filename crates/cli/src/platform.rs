@@ -4,6 +4,7 @@
 use clap::ValueEnum;
 use serde_json::{Map, Value};
 use taskward::core::RawEvent;
+use taskward::core::sanitise::one_line;
 use taskward::event::Status;
 use taskward::{Question, TaskId};
 use taskward_sim::Sim;
@@ -11,7 +12,6 @@ use taskward_sim::Sim;
 use crate::codes::Code;
 use crate::error::{CliError, CliResult};
 use crate::registry::{Feature, ProviderName, Registered, on_platform};
-use crate::sanitise::one_line;
 use crate::task_ref::TaskRef;
 
 /// A command to go on with: its label, the command without `taskward`, a note.

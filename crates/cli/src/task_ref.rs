@@ -4,10 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use taskward::TaskId;
+use taskward::core::sanitise::is_unsafe;
 
 use crate::registry::ProviderName;
 use crate::registry::Registered;
-use crate::sanitise::is_unsafe;
 
 /// The longest id that is taken: more than a URL's path has room for makes no sense.
 const MAX_ID: usize = 2048;

@@ -41,6 +41,7 @@ mod request;
 mod response;
 mod retry;
 mod run_result;
+pub mod sanitise;
 mod search;
 mod seed;
 mod snapshot;

@@ -1,7 +1,6 @@
 //! What a server wrote on its way to a terminal.
 
-#[path = "../../cli/src/sanitise.rs"]
-mod cleaner;
+use taskward_core::sanitise as cleaner;
 
 /// The bytes are text from a server, read as the program reads it.
 ///

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Map;
+use taskward::core::sanitise::one_line;
 use taskward::error::ApiError;
 use taskward::outcome::CancelResult;
 use taskward::{Event, Outcome, RunResult};
@@ -18,7 +19,6 @@ use crate::exit::Exit;
 use crate::exit_report;
 use crate::follow::{Deadlines, FollowSetup, Followed, LAST_CHANCE};
 use crate::report::{Reporter, result_line};
-use crate::sanitise::one_line;
 use crate::sent::StartKind;
 use crate::task_ref::TaskRef;
 

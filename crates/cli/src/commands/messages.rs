@@ -1,6 +1,7 @@
 //! `taskward messages`: a task's conversation, oldest first.
 
 use serde_json::json;
+use taskward::core::sanitise::one_line;
 
 use super::{question, table};
 use crate::args::OneTask;
@@ -12,7 +13,6 @@ use crate::error::CliResult;
 use crate::exit::Exit;
 use crate::lines::{self, LineType};
 use crate::report::{question_head, question_line, words};
-use crate::sanitise::one_line;
 use crate::task_ref::TaskRef;
 
 pub(super) async fn messages<P: Calls>(cx: &Cx, task: TaskRef, _: OneTask) -> CliResult<Exit> {

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use taskward::core::Journal as _;
-use taskward::core::{
-    EventKind, PollResult, ReadKind,
-};
+use taskward::core::{EventKind, PollResult, ReadKind};
 use taskward::question::QuestionId;
 use taskward::{Event, Policy, Question};
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use taskward::core::sanitise::one_line;
 use taskward::question::{Answered, QuestionId};
 use taskward::{Event, Policy, Snapshot};
 
@@ -13,7 +14,6 @@ use crate::connection::Connection;
 use crate::error::{CliError, CliResult};
 use crate::follow::FollowSetup;
 use crate::report::Reporter;
-use crate::sanitise::one_line;
 use crate::sent::StartKind;
 use crate::task_ref::TaskRef;
 

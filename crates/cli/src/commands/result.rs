@@ -1,6 +1,7 @@
 //! `taskward result`: the answer of a task that is over, or its whole feed.
 
 use serde_json::{Value, json};
+use taskward::core::sanitise::one_line;
 use taskward::core::{EventKind, PollResult, ReadKind, UnconfirmedEnd};
 use taskward::event::Status;
 use taskward::outcome::{StoppedBy, TaskFailure};
@@ -20,7 +21,6 @@ use crate::lines::{LineType, line};
 use crate::platform::Transcript;
 use crate::print::Destination;
 use crate::report::Reporter;
-use crate::sanitise::one_line;
 use crate::sent::StartKind;
 use crate::task_ref::TaskRef;
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use taskward::Question;
+use taskward::core::sanitise::one_line;
 use taskward::event::Status;
 use taskward::wire::DateTime;
 
@@ -15,7 +16,6 @@ use crate::exit::Exit;
 use crate::lines::{self, LineType};
 use crate::out::Out;
 use crate::report::{block, question_fields};
-use crate::sanitise::one_line;
 use crate::task_ref::TaskRef;
 
 pub(super) async fn status<P: Calls>(cx: &Cx, task: &TaskRef) -> CliResult<Exit> {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use taskward::core::Timestamp;
+use taskward::core::sanitise::one_line;
 use taskward::wire::DateTime;
 
 use crate::clock::ago;
 use crate::error::CliResult;
 use crate::out::Out;
-use crate::sanitise::one_line;
 
 /// A list that is being read.
 pub(crate) struct Table {

@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 
 use taskward::Question;
 use taskward::core::Safety;
+use taskward::core::sanitise::one_line;
 use taskward::outcome::{CancelResult, DetachReason, Detached};
 use taskward::question::{Answered, QuestionKind};
 
@@ -12,7 +13,6 @@ use crate::codes::Code;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::platform::Platform;
-use crate::sanitise::one_line;
 use crate::sent::Undelivered;
 use crate::task_ref::TaskRef;
 

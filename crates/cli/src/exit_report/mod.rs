@@ -2,6 +2,7 @@
 
 mod detached;
 
+use taskward::core::sanitise::one_line;
 use taskward::core::{NotStartedReason, TimeLimit, UnknownReason};
 use taskward::error::ApiError;
 use taskward::event::Status;
@@ -16,7 +17,6 @@ use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::platform::Platform;
 use crate::report::{Reporter, asked_in_words, question_fields, question_head};
-use crate::sanitise::one_line;
 use crate::sent::{Keyed, StartKind};
 use crate::single_read::{exchange, gone};
 use crate::task_ref::{TaskRef, quote};

@@ -1,10 +1,10 @@
 //! What the agent says while it works: as it comes on a terminal, joined step by step elsewhere, and whole at the end.
 
 use taskward::core::RawEvent;
+use taskward::core::sanitise::one_line;
 
 use super::steps;
 use crate::platform::{Piece, Transcript, Words};
-use crate::sanitise::one_line;
 
 /// The longest text that is kept for the answer.
 const MAX_TEXT: usize = 64 << 20;

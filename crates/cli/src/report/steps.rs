@@ -1,8 +1,7 @@
 //! Events of a run in words, one line each, whatever their payload is.
 
 use serde_json::Value;
-
-use crate::sanitise::one_line;
+use taskward::core::sanitise::one_line;
 
 /// The longest line of an event: more would bury the others.
 const WIDTH: usize = 200;

@@ -1,12 +1,12 @@
 //! Events in words: one line each.
 
 use serde_json::Value;
+use taskward::core::sanitise::one_line;
 use taskward::question::{Answered, QuestionKind, WithdrawReason};
 use taskward::{Event, Question};
 
 use crate::clock::{ProgramClock, span};
 use crate::failure_text::retrying;
-use crate::sanitise::one_line;
 use crate::task_ref::TaskRef;
 
 use super::steps;

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use taskward::Question;
+use taskward::core::sanitise::one_line;
 use taskward::question::QuestionId;
 
 use super::give::Answering;
@@ -13,7 +14,6 @@ use crate::command_line;
 use crate::commands::question;
 use crate::error::CliError;
 use crate::exit_report;
-use crate::sanitise::one_line;
 use crate::shown::AnsweringCommand;
 
 impl<P: Calls> Answering<'_, P> {

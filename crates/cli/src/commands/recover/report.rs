@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use taskward::TaskId;
+use taskward::core::sanitise::one_line;
 use taskward::core::{Candidate, SearchResult, Similarity};
 use taskward::journal::{Entry, EntryId};
 
@@ -9,7 +10,6 @@ use crate::clock::written;
 use crate::error::{CliError, CliResult};
 use crate::lines::{self, LineType};
 use crate::platform::object;
-use crate::sanitise::one_line;
 use crate::store::TaskStore;
 use crate::task_ref::TaskRef;
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use taskward::core::sanitise::one_line;
 use taskward::nanonets::Nanonets;
 use taskward::nanonets::operations::ListAgents;
 use taskward::nanonets::types::{AgentListItem, AgentStatus};
@@ -11,7 +12,6 @@ use crate::connection::Connection;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::pages::{self, Extent, PAGE};
-use crate::sanitise::one_line;
 use crate::task_ref::quote;
 
 /// Pages that are read at most to find an agent by its name.

@@ -1,6 +1,7 @@
 //! `taskward agents`: list, show, create, change, publish.
 
 use serde_json::{Value, json};
+use taskward::core::sanitise::one_line;
 use taskward::nanonets::Nanonets;
 use taskward::nanonets::operations::{
     CreateAgent, GetAgent, ListAgentVersions, ListAgents, PublishAgentVersion, UpdateAgent,
@@ -20,7 +21,6 @@ use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::lines::{self, LineType};
 use crate::pages::{self, Extent};
-use crate::sanitise::one_line;
 use crate::task_ref::quote;
 use crate::text_arg::{json_object, text_or_file};
 

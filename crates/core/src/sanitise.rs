@@ -1,17 +1,21 @@
 //! Text from a server on its way to a terminal: no escape sequence, control character or bidi override passes.
+//!
+//! A server's words reach the application as they came, without the key alone; a program that prints them cleans them first.
 
 use std::borrow::Cow;
 
-/// Whether a character can move the cursor, hide text or show it in another order than it has.
-pub(crate) fn is_unsafe(c: char) -> bool {
+/// Returns whether a character can move the cursor, hide text or show it in another order than it has.
+#[must_use]
+pub fn is_unsafe(c: char) -> bool {
     matches!(c,
         '\0'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{7f}'..='\u{9f}'
         | '\u{200e}' | '\u{200f}' | '\u{61c}'
         | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// `text` without escape sequences, control characters (line breaks and tabs stay) and bidi controls.
-pub(crate) fn clean(text: &str) -> Cow<'_, str> {
+/// Returns `text` without escape sequences, control characters (line breaks and tabs stay) and bidi controls.
+#[must_use]
+pub fn clean(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
     }
@@ -62,13 +66,16 @@ fn skip_string(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     }
 }
 
-/// `text` on one line.
-pub(crate) fn one_line(text: &str) -> String {
+/// Returns `text` on one line, cleaned.
+#[must_use]
+pub fn one_line(text: &str) -> String {
     clean(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// JSON text whose strings hold nothing unsafe: what JSON itself leaves bare is escaped, so that no information is lost.
-pub(crate) fn json(text: String) -> String {
+/// Returns JSON text whose strings hold nothing unsafe: what JSON itself leaves bare is escaped, so that no information is
+/// lost.
+#[must_use]
+pub fn json(text: String) -> String {
     // Line breaks and tabs of JSON text are layout; everything else unsafe below 0x20 is escaped by any JSON writer.
     if !text.contains(is_unsafe) {
         return text;
