@@ -476,7 +476,7 @@ impl<P: Calls> Followed<'_, P> {
     /// The end of a watch that nothing is on its way in; whether something was `waited` for until now.
     fn detached(&self, exit: Exit, waited: bool) -> CliError {
         let task = self.task();
-        let said = self.reporter.last_said(&self.start_kind);
+        let said = self.reporter.known().last_said(&self.start_kind);
         let said = said.filter(|(kind, how)| {
             // What was delivered long ago is no news, unless it is what the command is for.
             let has_purpose =
@@ -568,7 +568,10 @@ impl<P: Calls> Followed<'_, P> {
             return None;
         }
         // A message that the command is for comes before every answer.
-        let kind = match (&self.start_kind, self.reporter.last_said(&self.start_kind)) {
+        let kind = match (
+            &self.start_kind,
+            self.reporter.known().last_said(&self.start_kind),
+        ) {
             (StartKind::Message(_), Some((Undelivered::Message, Answered::NotSent))) => {
                 Undelivered::Message
             }

@@ -61,7 +61,7 @@ impl<P: Platform> End<'_, P> {
 
     /// The task waits for an answer that nobody here gives.
     fn waiting(&self, task: &TaskRef, question: &Question) -> CliError {
-        let refusal = self.reporter.refusal(&question.id);
+        let refusal = self.reporter.known().refusal(&question.id);
         let failure = self.reporter.failure(&question.id);
         let has_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         let what = match question.kind {
@@ -135,8 +135,8 @@ impl<P: Platform> End<'_, P> {
     /// Whether the task goes on, by the last read of it: it could be read, it has not ended, and its server is not part
     /// of this process.
     pub(super) fn keeps_running(&self) -> bool {
-        let status = self.reporter.seen();
-        self.reporter.trouble().is_none()
+        let status = self.reporter.known().status;
+        self.reporter.known().failure.is_none()
             && status.is_some_and(|status| !P::is_over(&status))
             && self.connection.sim().is_none()
     }
@@ -152,7 +152,7 @@ impl<P: Platform> End<'_, P> {
 
     /// What is known of a task that is left, and of what was said to it last.
     pub(super) fn with_detach_state(&self, error: CliError, cancel: &CancelResult) -> CliError {
-        let said = self.reporter.last_said(self.start_kind);
+        let said = self.reporter.known().last_said(self.start_kind);
         let news = said.filter(|(_, how)| *how != Answered::Applied);
         let error = error
             .cancel(Some(cancel))
@@ -198,7 +198,7 @@ impl<P: Platform> End<'_, P> {
 
     /// That the task was heard to be over, by the last that was heard of it.
     fn over(&self) -> Option<String> {
-        let status = self.reporter.seen().filter(P::is_over)?;
+        let status = self.reporter.known().status.filter(P::is_over)?;
         let status = one_line(status.as_str());
         Some(format!(
             "The task has ended: its last known status is {status}."
@@ -220,7 +220,7 @@ impl<P: Platform> End<'_, P> {
         let is_said = [KEEPS_RUNNING, STILL_RUNNING]
             .iter()
             .any(|words| error.what().ends_with(words));
-        let error = match (self.reporter.seen(), self.reporter.trouble()) {
+        let error = match (self.reporter.known().status, self.reporter.known().failure) {
             _ if is_said => error,
             (Some(_), None) => error.why("The task keeps running."),
             _ => error.why("Nothing was done to the task."),

@@ -152,7 +152,7 @@ impl<'a, P: Platform> End<'a, P> {
 
     /// That a deadline passed, by the name of its option, and what that means for the task.
     fn timed_out(&self, limit: TimeLimit, exists: bool, cancel: &CancelResult) -> CliError {
-        let said = self.reporter.last_said(self.start_kind);
+        let said = self.reporter.known().last_said(self.start_kind);
         let unsent = said.is_some_and(|(_, how)| how == Answered::NotSent);
         let option = match limit {
             TimeLimit::Waiting if unsent => "(--answer-timeout)",
@@ -173,7 +173,7 @@ impl<'a, P: Platform> End<'a, P> {
     /// A deadline of a task that exists: what was read of it last, and how to go on.
     fn late(&self, error: CliError, last: Option<Status>, cancel: &CancelResult) -> CliError {
         // Events tell a status before any read does.
-        let last = self.reporter.seen().or(last);
+        let last = self.reporter.known().status.or(last);
         let error = error.whys(self.last_seen(last.as_ref(), cancel));
         let stuck = last.zip(self.task.as_ref());
         let way_out = stuck.and_then(|(status, task)| P::stuck(task, &status));
@@ -182,7 +182,7 @@ impl<'a, P: Platform> End<'a, P> {
 
     /// A deadline that passed before the task was started.
     fn unstarted(&self, error: CliError) -> CliError {
-        let last = self.reporter.trouble();
+        let last = self.reporter.known().failure;
         error
             .whys(last.map(|why| format!("Last: {}", one_line(&why))))
             .why("The task was not started.")
@@ -192,7 +192,7 @@ impl<'a, P: Platform> End<'a, P> {
     fn last_seen(&self, last: Option<&Status>, cancel: &CancelResult) -> Option<String> {
         let elapsed = span(self.connection.clock.elapsed());
         let is_fresh = *cancel == CancelResult::NotRequested;
-        Some(match (last, self.reporter.trouble()) {
+        Some(match (last, self.reporter.known().failure) {
             _ if matches!(cancel, CancelResult::Confirmed(_)) => return None,
             // The first line says it.
             (Some(status), None)
@@ -238,7 +238,7 @@ impl<'a, P: Platform> End<'a, P> {
         let error = |what: &str| {
             CliError::new(Code::OutcomeUnknown, what)
                 .why(why)
-                .attempts(self.reporter.attempts())
+                .attempts(self.reporter.known().attempts)
                 .intent(intent.clone())
         };
         let may = match likely {
@@ -287,7 +287,7 @@ impl<'a, P: Platform> End<'a, P> {
 
     /// What the server said no to, before there was a task or a turn of it.
     fn refused(&self, error: &ApiError) -> CliError {
-        let (connection, attempts) = (self.connection, self.reporter.attempts());
+        let (connection, attempts) = (self.connection, self.reporter.known().attempts);
         let (what, task) = match self.start_kind {
             StartKind::Message(task) => ("the server rejected the message", Some(task)),
             _ => ("the server rejected the start", None),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use taskward::core::RawEvent;
-use taskward::question::{Answered, QuestionId, QuestionKind, WithdrawReason};
+use taskward::question::{Answered, QuestionKind, WithdrawReason};
 use taskward::{Event, Question};
 
 use crate::clock::ProgramClock;
@@ -12,29 +12,9 @@ use crate::lines::{LineType, line};
 use crate::task_ref::TaskRef;
 
 /// Makes a note: its code, and what the code says.
-fn note(task: Option<&TaskRef>, code: Code, mut fields: Value) -> Value {
+pub(super) fn note(task: Option<&TaskRef>, code: Code, mut fields: Value) -> Value {
     fields["code"] = code.as_str().into();
     line(LineType::Note, task, fields)
-}
-
-/// Makes the first line about a task that existed before.
-pub(super) fn watching(task: &TaskRef) -> Value {
-    note(Some(task), Code::Watching, json!({}))
-}
-
-/// Makes a line of the stderr of the command that is to answer a question.
-pub(super) fn of_command(task: Option<&TaskRef>, question: &QuestionId, text: &str) -> Value {
-    let fields = json!({ "question_id": question, "text": text });
-    note(task, Code::OnQuestion, fields)
-}
-
-/// Makes the line before a new task that is started like this one.
-pub(super) fn starting_like(task: &TaskRef) -> Value {
-    note(
-        None,
-        Code::StartingAgain,
-        json!({ "like": task.to_string() }),
-    )
 }
 
 /// Makes the line of an event of the platform.

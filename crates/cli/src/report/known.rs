@@ -22,14 +22,14 @@ enum AnswerState {
 }
 
 /// What is known of a task.
-#[derive(Debug)]
-pub(super) struct Known {
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
     /// The last status that the server told.
-    pub(super) status: Option<Status>,
+    pub(crate) status: Option<Status>,
     /// What failed last, until something works.
-    pub(super) failure: Option<String>,
+    pub(crate) failure: Option<String>,
     /// Requests made in a row for one thing, the failed ones included.
-    pub(super) attempts: u32,
+    pub(crate) attempts: u32,
     answer: AnswerState,
     /// What came of the last message.
     message: Option<Answered>,
@@ -119,14 +119,14 @@ impl Known {
     }
 
     /// What the server said when it refused the answer to this question.
-    pub(super) fn refusal(&self, question: &QuestionId) -> Option<String> {
+    pub(crate) fn refusal(&self, question: &QuestionId) -> Option<String> {
         let (_, why) = self.refused.as_ref().filter(|(id, _)| id == question)?;
         Some(why.clone())
     }
 
     /// What was last said to the task and what became of it, when that is over and done with. A message that nothing is
     /// known of never left; neither did an answer that nobody took any further.
-    pub(super) fn last_said(&self, start_kind: &StartKind) -> Option<(Undelivered, Answered)> {
+    pub(crate) fn last_said(&self, start_kind: &StartKind) -> Option<(Undelivered, Answered)> {
         let sent = match start_kind {
             StartKind::Message(_) => self.message.or(Some(Answered::NotSent)),
             _ => self.message,

@@ -10,20 +10,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use taskward::core::Journal as _;
 use taskward::core::{Liveness, RawEvent};
 use taskward::event::{Status, WaitReason};
-use taskward::question::{Answered, QuestionId};
+use taskward::question::QuestionId;
 use taskward::{Answer, Event, Question, Snapshot};
 use tokio::sync::watch;
 
 use crate::answers::form;
 use crate::clock::{ProgramClock, long_ago, span};
+use crate::codes::Code;
 use crate::connection::Connection;
 use crate::files::Seen;
 use crate::out::Out;
 use crate::platform::{Platform, Words};
-use crate::sent::{StartKind, Undelivered};
 use crate::shown::{Happened, Showing, unkept};
 use crate::store::TaskStore;
 use crate::task_ref::{TaskRef, quote};
@@ -160,19 +161,14 @@ impl Reporter {
         self.state().task.clone()
     }
 
+    /// What its events have told so far.
+    pub(crate) fn known(&self) -> Known {
+        self.state().known.clone()
+    }
+
     /// The last status seen, as a word.
     pub(crate) fn status(&self) -> String {
         self.state().status_or("unknown")
-    }
-
-    /// The last status seen.
-    pub(crate) fn seen(&self) -> Option<Status> {
-        self.state().known.status.clone()
-    }
-
-    /// What failed last, when nothing has worked since.
-    pub(crate) fn trouble(&self) -> Option<String> {
-        self.state().known.failure.clone()
     }
 
     /// What is told of questions counts as shown.
@@ -211,7 +207,8 @@ impl Reporter {
 
     /// What the command that is to answer a question says beside its answer, for programs.
     pub(crate) fn note_of_command(&self, question: &QuestionId, line: &str) {
-        let note = json::of_command(self.task().as_ref(), question, line);
+        let fields = json!({ "question_id": question, "text": line });
+        let note = json::note(self.task().as_ref(), Code::OnQuestion, fields);
         self.out.line(note);
     }
 
@@ -281,25 +278,9 @@ impl Reporter {
         kept.is_ok()
     }
 
-    /// What was last said to the task and what became of it, when that is over and done with. A message that nothing is
-    /// known of never left; neither did an answer that nobody took any further.
-    pub(crate) fn last_said(&self, start_kind: &StartKind) -> Option<(Undelivered, Answered)> {
-        self.state().known.last_said(start_kind)
-    }
-
     /// The next that becomes known of something said is of this, which was said before this command began.
     pub(crate) fn looking_for(&self, said: &str) {
         self.state().earlier = Some(said.to_owned());
-    }
-
-    /// What the server said when it refused the answer to this question.
-    pub(crate) fn refusal(&self, question: &QuestionId) -> Option<String> {
-        self.state().known.refusal(question)
-    }
-
-    /// Requests made for the write that was under way last.
-    pub(crate) fn attempts(&self) -> u32 {
-        self.state().known.attempts
     }
 
     /// From now on the provider's own events are not told, or told again.
@@ -340,7 +321,8 @@ impl Reporter {
         let Some(task) = self.task() else { return };
         remember(&task);
         if self.out.is_json() {
-            self.out.line(json::watching(&task));
+            self.out
+                .line(json::note(Some(&task), Code::Watching, json!({})));
         }
         self.say(&format!("task {task}"));
     }
@@ -348,7 +330,11 @@ impl Reporter {
     /// Tells that a new task is about to be started, the same as this one.
     pub(crate) fn starting_like(&self, task: &TaskRef) {
         if self.out.is_json() {
-            self.out.line(json::starting_like(task));
+            self.out.line(json::note(
+                None,
+                Code::StartingAgain,
+                json!({ "like": task.to_string() }),
+            ));
         }
         self.say(&format!(
             "starting a new task, the same as {task}; it is billed like any other"

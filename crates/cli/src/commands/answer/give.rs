@@ -359,7 +359,7 @@ impl<P: Calls> Answering<'_, P> {
                 }
             }
             followed.cut_short().await.map_err(|error| {
-                let trouble = followed.reporter.trouble();
+                let trouble = followed.reporter.known().failure;
                 match trouble.filter(|_| error.exit() == Exit::Timeout) {
                     Some(why) => followed.end().unread(WAIT, &why),
                     None => error,

@@ -239,7 +239,7 @@ pub(super) async fn name<P: Calls>(
     let out = &connection.out;
     let task = followed.until_known().await?;
     let told = if out.is_json() {
-        let status = followed.reporter.seen();
+        let status = followed.reporter.known().status;
         let status = status.map_or_else(|| unseen.to_owned(), |status| status.to_string());
         out.line(result_line(&task, &status, serde_json::Map::new()));
         out.check()
