@@ -137,29 +137,6 @@ impl FaultPlan {
     }
 }
 
-/// How often each fault struck.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Struck([u64; FaultEvent::ALL.len()]);
-
-impl Struck {
-    /// Returns how often this one did.
-    #[must_use]
-    pub fn of(&self, fault: FaultEvent) -> u64 {
-        self.0[fault as usize]
-    }
-
-    pub(super) fn count(&mut self, fault: FaultEvent) {
-        self.0[fault as usize] += 1;
-    }
-
-    /// Adds what struck elsewhere.
-    pub fn add(&mut self, other: &Self) {
-        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
-            *mine += theirs;
-        }
-    }
-}
-
 /// Everything random of a run.
 pub(super) struct Chance(fastrand::Rng);
 

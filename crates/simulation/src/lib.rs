@@ -80,9 +80,9 @@ use std::time::Duration;
 use taskward_core::{Answer, Policy, Provider, Question, TaskId};
 use taskward_sim::platform::SimPlatform;
 
-pub use fault::{FaultEvent, FaultPlan, Struck};
+pub use fault::{FaultEvent, FaultPlan};
 pub use invariant::Invariant;
-pub use report::{Checked, Reads, Report, Violation};
+pub use report::{Counted, Reads, Report, Violation};
 
 use world::World;
 

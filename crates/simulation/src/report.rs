@@ -1,11 +1,12 @@
 //! The report of a run.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use taskward_core::{CancelResult, Event, Outcome};
 
-use super::fault::Struck;
+use super::fault::FaultEvent;
 use super::invariant::Invariant;
 use taskward_sim::platform::Effect;
 
@@ -32,9 +33,9 @@ pub struct Report<O, M> {
     /// How many processes there were.
     pub processes: u32,
     /// What went wrong.
-    pub struck: Struck,
+    pub struck: Counted<FaultEvent>,
     /// What was checked.
-    pub checked: Checked,
+    pub checked: Counted<Invariant>,
     /// A digest of everything that happened: the same seed gives the same.
     pub trace: u64,
     /// What happened, line by line, when it was asked for.
@@ -84,32 +85,43 @@ impl<O, M> Report<O, M> {
     }
 }
 
-/// How often each invariant was checked.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Checked([u64; Invariant::ALL.len()]);
+/// How often each thing of a kind happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted<K: Ord>(BTreeMap<K, u64>);
 
-impl Checked {
-    /// Returns how often this one was.
+impl<K: Ord> Default for Counted<K> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<K: Ord + Copy> Counted<K> {
+    /// Returns how often this one did.
     #[must_use]
-    pub fn of(&self, invariant: Invariant) -> u64 {
-        self.0[invariant as usize]
+    pub fn of(&self, what: K) -> u64 {
+        self.0.get(&what).copied().unwrap_or_default()
     }
 
-    /// Returns how often any was.
+    /// Returns how often any did.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.0.iter().sum()
+        self.0.values().sum()
     }
 
-    /// One more check of this.
-    pub fn count(&mut self, invariant: Invariant) {
-        self.0[invariant as usize] += 1;
+    /// Returns those that happened, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (K, u64)> {
+        self.0.iter().map(|(what, count)| (*what, *count))
     }
 
-    /// Adds what was checked elsewhere.
+    /// Counts one more of this.
+    pub fn count(&mut self, what: K) {
+        *self.0.entry(what).or_default() += 1;
+    }
+
+    /// Adds what was counted elsewhere.
     pub fn add(&mut self, other: &Self) {
-        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
-            *mine += theirs;
+        for (what, count) in other.iter() {
+            *self.0.entry(what).or_default() += count;
         }
     }
 }

@@ -8,10 +8,10 @@ use taskward_core::{
     Response, Timestamp,
 };
 
-use super::fault::{Chance, FaultEvent, Struck};
+use super::fault::{Chance, FaultEvent};
 use super::model::{Model, Rules};
 use super::observation::{Durable, Observation};
-use super::report::{Reads, Trace, Violation};
+use super::report::{Counted, Reads, Trace, Violation};
 use super::{Beginning, START, Simulation};
 use taskward_sim::platform::{
     Effect, Interference, QuestionAccount, ServerState, SimPlatform, TaskStanding,
@@ -115,7 +115,7 @@ pub(super) struct World<P: Provider, M: SimPlatform> {
     pub(super) chance: Chance,
     pub(super) model: Model,
     pub(super) trace: Trace,
-    pub(super) struck: Struck,
+    pub(super) struck: Counted<FaultEvent>,
     pub(super) counts: Counts,
     pub(super) told: Told,
     pub(super) wire: Wire,
@@ -171,7 +171,7 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
             chance: Chance::new(setup.seed),
             model: Model::new(rules),
             trace: Trace::new(setup.is_told),
-            struck: Struck::default(),
+            struck: Counted::default(),
             counts: Counts::default(),
             told: Told::default(),
             wire: Wire::default(),

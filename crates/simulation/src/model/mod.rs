@@ -13,7 +13,7 @@ use taskward_core::{Event, Policy, Safety};
 
 use super::invariant::Invariant;
 use super::observation::{Aim, DeliveryFact, Durable, Observation, Sent};
-use super::report::{Checked, Violation};
+use super::report::{Counted, Violation};
 use taskward_sim::platform::{Effect, ServerState, TaskStanding};
 
 /// What is known of the platform before anything happens.
@@ -68,7 +68,7 @@ pub(super) struct Model {
     stood_before: Option<usize>,
     /// The places of the events that the server shows now.
     events: Vec<u64>,
-    checked: Checked,
+    checked: Counted<Invariant>,
 }
 
 impl Model {
@@ -81,7 +81,7 @@ impl Model {
             stood: BTreeMap::new(),
             stood_before: None,
             events: Vec::new(),
-            checked: Checked::default(),
+            checked: Counted::default(),
         }
     }
 
@@ -135,7 +135,7 @@ impl Model {
         self.stood_before.get_or_insert(stood);
     }
 
-    pub(super) fn checked(&mut self) -> &mut Checked {
+    pub(super) fn checked(&mut self) -> &mut Counted<Invariant> {
         &mut self.checked
     }
 

@@ -6,7 +6,7 @@ mod summary;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::{Invariant, Reads, Report, Violation};
+use crate::{Counted, Invariant, Reads, Report, Violation};
 pub use cases::Case;
 pub use shapes::{Comparison, Difference, compare};
 pub use summary::Summary;
@@ -100,7 +100,8 @@ pub struct RunRecord {
 
 impl RunRecord {
     fn of<O: Output + std::fmt::Debug, M>(report: Report<O, M>) -> Self {
-        let end = end_of(&report);
+        let mut ends = Counted::default();
+        ends.count(end_of(&report));
         Self {
             outcome: format!("{:?} {:?}", report.outcome, report.handed_over),
             reads: report.reads,
@@ -112,7 +113,7 @@ impl RunRecord {
                 processes: u64::from(report.processes),
                 simulated: report.elapsed,
                 trace: report.trace,
-                ends: [(end, 1)].into_iter().collect(),
+                ends,
                 struck: report.struck,
                 checked: report.checked,
             },

@@ -1,10 +1,9 @@
 //! What many runs come to.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::{Checked, FaultEvent, Invariant, Struck};
+use crate::{Counted, FaultEvent, Invariant};
 
 /// The sum of some runs.
 #[derive(Clone, Debug, Default)]
@@ -20,11 +19,11 @@ pub struct Summary {
     /// The digest of all that happened, whatever the order of the runs.
     pub trace: u64,
     /// How they ended.
-    pub ends: BTreeMap<&'static str, u64>,
+    pub ends: Counted<&'static str>,
     /// What went wrong.
-    pub struck: Struck,
+    pub struck: Counted<FaultEvent>,
     /// What was checked.
-    pub checked: Checked,
+    pub checked: Counted<Invariant>,
 }
 
 impl Summary {
@@ -35,9 +34,7 @@ impl Summary {
         self.processes += other.processes;
         self.simulated += other.simulated;
         self.trace ^= other.trace;
-        for (end, count) in &other.ends {
-            *self.ends.entry(end).or_default() += count;
-        }
+        self.ends.add(&other.ends);
         self.struck.add(&other.struck);
         self.checked.add(&other.checked);
     }
@@ -52,7 +49,7 @@ impl fmt::Display for Summary {
             self.seeds, self.steps, self.processes, self.trace
         )?;
         writeln!(f, "ends:")?;
-        for (end, count) in &self.ends {
+        for (end, count) in self.ends.iter() {
             writeln!(f, "  {count:>9} {end}")?;
         }
         writeln!(f, "faults:")?;
