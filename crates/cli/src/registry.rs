@@ -49,14 +49,15 @@ macro_rules! platforms {
     };
 }
 
-// A platform is a line here and a folder in `platforms`.
+// A platform is a line here and a folder in `platforms`. The first is meant where none is named.
 platforms! { $
     Nanonets = taskward::nanonets::Nanonets, "Nanonets";
     AgentHarness = taskward::agent_harness::AgentHarness, "Agent Harness";
 }
+
 impl ProviderName {
     /// The one that is meant where none is named.
-    pub(crate) const DEFAULT: Self = Self::Nanonets;
+    pub(crate) const DEFAULT: Self = Self::ALL[0];
 
     /// The provider of this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
