@@ -113,17 +113,17 @@ impl<P: Calls> EarlierWrite<'_, P> {
         {
             return Ok(());
         }
-        let see = self.connection.command(&P::conversation(self.task));
         let anyhow = match answered {
             Some(question) if self.answers => {
                 command_line::naming(self.command, question, &["--force-new"])
             }
             _ => command_line::with(self.command, "--force-new"),
         };
-        Err(CliError::new(Code::OutcomeUnknown, what)
+        let error = CliError::new(Code::OutcomeUnknown, what)
             .why(format!("It said: {said}"))
-            .why("Nothing was sent now.")
-            .next("see", see, "whether it is there")
+            .why("Nothing was sent now.");
+        let error = self.connection.see_conversation(error, self.task);
+        Err(error
             .next("or", anyhow, "sends this anyway")
             .task(self.task))
     }

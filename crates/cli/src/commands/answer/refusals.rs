@@ -26,8 +26,12 @@ impl<P: Calls> Answering<'_, P> {
     }
 
     fn see(&self, error: CliError) -> CliError {
-        let watch = format!("watch {}", self.request.task.quoted());
-        error.next("see", self.connection.command(&watch), "")
+        let watch = self.connection.about("watch", &self.request.task);
+        error.next("see", watch, "")
+    }
+
+    fn see_conversation(&self, error: CliError) -> CliError {
+        self.connection.see_conversation(error, &self.request.task)
     }
 
     /// The question has another answer; `said` is which, where it was given here.
@@ -52,13 +56,8 @@ impl<P: Calls> Answering<'_, P> {
         let said = one_line(&form::in_words(said));
         let error = CliError::new(Code::OutcomeUnknown, what)
             .why(format!("It was: {said}"))
-            .why("Nothing was sent now.")
-            .next(
-                "see",
-                self.connection
-                    .command(&P::conversation(&self.request.task)),
-                "whether it is there",
-            );
+            .why("Nothing was sent now.");
+        let error = self.see_conversation(error);
         let error = match self.request.command {
             AnsweringCommand::Reply => error.next(
                 "or",
@@ -75,13 +74,8 @@ impl<P: Calls> Answering<'_, P> {
     pub(super) fn lost(&self, question: &QuestionId, detail: Option<String>) -> CliError {
         let what = "the answer may or may not have arrived";
         let error = CliError::new(Code::OutcomeUnknown, what);
-        let error = error.why("It was not sent again.");
-        let error = error.whys(detail);
-        let see = self
-            .connection
-            .command(&P::conversation(&self.request.task));
-        let error = error.next("see", see, "whether it is there");
-        self.about(error, Some(question))
+        let error = error.why("It was not sent again.").whys(detail);
+        self.about(self.see_conversation(error), Some(question))
     }
 
     /// That the question which was named is none of this task, when that can be told.

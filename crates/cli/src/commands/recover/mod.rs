@@ -22,6 +22,7 @@ use crate::follow::Following;
 use crate::keys::KeySource;
 use crate::lines::{LineType, line};
 use crate::out::Out;
+use crate::platform::Hint;
 use crate::registry::ProviderName;
 use crate::registry::on_platform;
 use crate::report::{Reporter, result_line};
@@ -323,15 +324,14 @@ impl Plan {
     /// What is said when it is still not known which task it is, if any.
     fn unresolved(&self, search: &SearchReport, what: String) -> CliError {
         let error = CliError::new(Code::OutcomeUnknown, what);
-        let extent = search.extent().into_iter();
-        extent
-            .fold(error, |error, line| error.why(line))
+        error
+            .whys(search.extent())
             .intent(Some(self.entry.id.to_string()))
     }
 
-    fn forget<P: Calls>(&self, connection: &Connection<P>, error: CliError) -> CliError {
-        let forget = connection.command(&format!("recover {} --forget", self.entry.id));
-        error.next("forget", forget, "once its outcome is known")
+    fn forget(&self) -> Hint {
+        let forget = format!("recover {} --forget", self.entry.id);
+        ("forget", forget, "once its outcome is known")
     }
 
     /// Nothing was found.
@@ -339,38 +339,27 @@ impl Plan {
         if connection.out.is_json() {
             connection.out.line(search.line());
         }
-        let again = connection.command(&format!("recover {}", self.entry.id));
         let error = if search.is_whole() {
             let what = "no task of this start was found: it was probably never made";
             self.unresolved(search, what.to_owned())
                 .why("A start that is still under way may yet create one. To start it again, run its command with --force-new.")
-                .next("again", again, "searches once more")
         } else {
             let what = "no task of this start was found, but it may be one that was not searched";
             let error = self.unresolved(search, what.to_owned());
-            self.list(connection, search, error)
-                .next("again", again, "searches once more")
+            connection.hints(error, self.list(search))
         };
-        self.forget(connection, error)
+        let again = format!("recover {}", self.entry.id);
+        let again = ("again", again, "searches once more");
+        connection.hints(error, [again, self.forget()])
     }
 
     /// The list of what was not searched.
-    fn list<P: Calls>(
-        &self,
-        connection: &Connection<P>,
-        search: &SearchReport,
-        error: CliError,
-    ) -> CliError {
-        let criteria = self.entry.snapshot.match_criteria();
-        let Some(agent) = criteria.and_then(|criteria| criteria.agent.as_deref()) else {
-            return error;
-        };
-        let (agent, since) = (quote(agent), search.since());
-        let list = format!(
-            "ls --agent {agent} --since {since} --limit {}",
-            search.seen().max(1)
-        );
-        error.next("see", connection.command(&list), "")
+    fn list(&self, search: &SearchReport) -> Option<Hint> {
+        let criteria = self.entry.snapshot.match_criteria()?;
+        let (agent, since) = (quote(criteria.agent.as_deref()?), search.since());
+        let most = search.seen().max(1);
+        let list = format!("ls --agent {agent} --since {since} --limit {most}");
+        Some(("see", list, ""))
     }
 
     /// Several may be it, or it is not sure that it is this one: a human decides.
@@ -400,10 +389,12 @@ impl Plan {
         }
         let first = name(&search.candidates()[0]);
         let adopt = format!("recover {} --adopt={}", self.entry.id, first.quoted());
-        let error = error
-            .why("Look at what was said in each of them, and adopt the one that it is.")
-            .next("see", connection.command(&P::conversation(&first)), "")
-            .next("adopt", connection.command(&adopt), "if it is that one");
-        Ok(self.forget(connection, error))
+        let hints = [
+            ("see", P::conversation(&first), ""),
+            ("adopt", adopt, "if it is that one"),
+            self.forget(),
+        ];
+        let what = "Look at what was said in each of them, and adopt the one that it is.";
+        Ok(connection.hints(error.why(what), hints))
     }
 }
