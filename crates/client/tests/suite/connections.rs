@@ -58,6 +58,32 @@ fn of_a_chunk_that_says_more_than_its_size_nothing_is_left_over() {
     }
 }
 
+/// Rows: B32.
+#[test]
+fn fields_behind_a_chunked_body_change_nothing_and_its_connection_is_used_again() {
+    let trailer = "Content-Length: 0\r\nContent-Encoding: gzip\r\nLocation: /elsewhere\r\nRetry-After: 3600\r\n";
+    let many = "X-Trace: some of what a proxy has measured\r\n".repeat(40);
+    for fields in [trailer, &many] {
+        for at_once in [true, false] {
+            let server = chunked(&format!("4\r\nbody\r\n0\r\n{fields}\r\n"), at_once);
+            let client = client(&server.url(), impatient());
+            for result in calls(&client, &[Probe::get(), Probe::get(), Probe::keyed("x")]) {
+                let reply = result.expect("a reply");
+                assert_eq!(reply.body, "body", "{fields:?}");
+                assert!(
+                    !reply.head.headers.contains_key("retry-after"),
+                    "{fields:?}"
+                );
+            }
+            assert_eq!(
+                (server.seen().len(), server.connections()),
+                (3, 1),
+                "{fields:?}"
+            );
+        }
+    }
+}
+
 /// Rows: B27.
 #[test]
 fn a_write_without_a_key_leaves_on_a_connection_of_its_own_and_all_else_shares_one() {

@@ -146,6 +146,7 @@ fn whatever_becomes_of_its_streams_a_run_is_told_whole_and_ends_as_it_ended() ->
         endless(status(404)),
         endless(status(503)),
         vec![on_streams(Fault::DuplicateReply)],
+        vec![FaultRule::new(Fault::Trailers)],
         vec![
             on_streams(Fault::Reset {
                 after_bytes: Some(900),
@@ -169,6 +170,32 @@ fn whatever_becomes_of_its_streams_a_run_is_told_whole_and_ends_as_it_ended() ->
         let reads: u64 = stats.endpoints.values().sum();
         assert!(reads < 200, "{name}: {stats:?}");
     }
+    Ok(())
+}
+
+/// Rows: B32.
+#[test]
+fn with_trailers_behind_every_reply_a_run_is_followed_by_one_stream() -> Result {
+    let (sim, client) = setup(vec![FaultRule::new(Fault::Trailers)], LATE)?;
+    let reported = follow_approving(&client, job("approve-email"))?;
+    assert!(matches!(
+        reported.end,
+        RunResult::Ended(Outcome::Succeeded { .. })
+    ));
+    assert_eq!(reported.events, listed(&sim, &client)?);
+    let is_retry = |event: &Event| matches!(event, Event::Retrying { .. });
+    assert!(
+        !reported.others.iter().any(is_retry),
+        "{:?}",
+        reported.others
+    );
+    let stats = sim.harness_stats();
+    assert_eq!(
+        (stats.starts, stats.streams, signals(&stats)),
+        (1, 1, vec![(1, 0)])
+    );
+    let struck = |record: &taskward_sim::RequestRecord| record.fault.as_deref() == Some("trailers");
+    assert!(sim.requests().iter().all(struck));
     Ok(())
 }
 

@@ -24,6 +24,7 @@ use crate::time::Span;
 /// | `stall` (`after_bytes`) | yes | the head, so many bytes of the body, then nothing | the same, not even heartbeats |
 /// | `dribble` (`bytes`, `pause`) | yes | the head, then the body in such pieces | the same |
 /// | `duplicate-reply` | yes | twice on the same connection | behind its end, its head once more with an empty body |
+/// | `trailers` | yes | in chunks, with trailer fields behind it that contradict its head | the same behind its end |
 /// | `status` (`code`, `retry_after`, `after_bytes`) | no | that code, once so many bytes of the body came | does not open: that code |
 /// | `html-200` | no | 200 with a web page | the same |
 /// | `truncated-json` | yes | complete, but its JSON stops in the middle | the JSON of each event stops in the middle |
@@ -95,6 +96,8 @@ pub enum Fault {
     },
     /// The reply comes twice, one behind the other.
     DuplicateReply,
+    /// The body comes in chunks, and behind them trailer fields that contradict the reply's head.
+    Trailers,
     /// An error status.
     Status {
         /// The code.
@@ -256,6 +259,7 @@ impl Fault {
             | Self::Stall { .. }
             | Self::Dribble { .. }
             | Self::DuplicateReply
+            | Self::Trailers
             | Self::TruncatedJson
             | Self::WrongContentType { .. }
             | Self::EndlessBody { .. }

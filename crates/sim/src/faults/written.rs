@@ -112,6 +112,7 @@ mod tests {
                 pause: Span(29_000),
             },
             Fault::DuplicateReply,
+            Fault::Trailers,
             status,
             Fault::Html200,
             Fault::TruncatedJson,

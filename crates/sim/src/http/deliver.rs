@@ -56,6 +56,8 @@ pub(super) enum Opened {
 pub(super) struct OpenedStream {
     pub(super) head: Vec<u8>,
     pub(super) is_chunked: bool,
+    /// What ends its chunks.
+    pub(super) last_chunk: &'static [u8],
     /// What follows a body that has ended well.
     pub(super) coda: Vec<u8>,
     /// And then.
@@ -145,6 +147,14 @@ pub(super) fn deliver(reply: &Reply, fault: Option<&Fault>, way: Way) -> WireRep
             deliver(&half, None, way)
         }
         Some(Fault::DuplicateReply) => WireReply::of([&head, body].concat().repeat(2), then),
+        // Trailers are a part of the chunked coding alone (RFC 9112, section 7.1.2).
+        Some(Fault::Trailers) if way.takes_chunks && !body.is_empty() => {
+            let head = self::head(reply, Length::Chunked, then);
+            WireReply::of(
+                [&head, &chunk(body)[..], LAST_CHUNK_TRAILERS].concat(),
+                then,
+            )
+        }
         Some(Fault::WrongContentType { content_type }) => {
             deliver(&retyped(reply, content_type), None, way)
         }
@@ -206,9 +216,14 @@ pub(super) fn open(reply: &Reply, fault: Option<&Fault>, way: Way) -> Opened {
         Some(Fault::DuplicateReply) => (plain, head(reply, Length::Known(0), then)),
         _ => (plain, Vec::new()),
     };
+    let last_chunk = match fault {
+        Some(Fault::Trailers) => LAST_CHUNK_TRAILERS,
+        _ => LAST_CHUNK,
+    };
     Opened::Stream(OpenedStream {
         head,
         is_chunked,
+        last_chunk,
         coda,
         then,
     })
@@ -226,7 +241,18 @@ pub(super) fn chunk(piece: &[u8]) -> Vec<u8> {
 }
 
 /// What ends a body of chunks.
-pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// The same, with fields that RFC 9110, section 6.5.1, forbids in a trailer: some proxies let them through, and whoever
+/// read them as those of the head would redirect, wait, cut or unzip.
+const LAST_CHUNK_TRAILERS: &[u8] = b"0\r\n\
+    content-length: 0\r\n\
+    content-encoding: gzip\r\n\
+    content-type: text/html\r\n\
+    location: /elsewhere\r\n\
+    retry-after: 3600\r\n\
+    server-timing: total;dur=12.5\r\n\
+    \r\n";
 
 /// The media type of event streams.
 pub(super) const EVENT_STREAM: &str = "text/event-stream";
@@ -438,6 +464,11 @@ mod tests {
         check(Some(Fault::TruncatedJson), &half, Then::KeepAlive);
         let twice = whole.repeat(2);
         check(Some(Fault::DuplicateReply), &twice, Then::KeepAlive);
+        let chunked = whole
+            .replace("content-length: 7", "transfer-encoding: chunked")
+            .replace("{\"a\":1}", "7\r\n{\"a\":1}\r\n");
+        let trailed = chunked + std::str::from_utf8(LAST_CHUNK_TRAILERS).unwrap();
+        check(Some(Fault::Trailers), &trailed, Then::KeepAlive);
         let retyped = Fault::WrongContentType {
             content_type: "text/x-bogus".into(),
         };
@@ -536,6 +567,9 @@ mod tests {
         assert_eq!(delivery.then, Then::Close);
         let text = String::from_utf8(delivery.bytes).unwrap();
         assert!(text.contains("\r\nconnection: close\r\n"));
+        // A client that knows no chunks gets no trailer.
+        let plain = deliver(&reply(), Some(&Fault::Trailers), OLD);
+        assert_eq!(plain, deliver(&reply(), None, OLD));
     }
 
     #[test]
@@ -561,6 +595,12 @@ mod tests {
         assert_eq!((old.is_chunked, old.then), (false, Then::Close));
         let twice = opened(Some(Fault::DuplicateReply), WAY);
         assert!(text(&twice.coda).ends_with("content-length: 0\r\n\r\n"));
+        assert_eq!(plain.last_chunk, LAST_CHUNK);
+        let trailed = opened(Some(Fault::Trailers), WAY);
+        assert_eq!(
+            (trailed.head, trailed.last_chunk),
+            (plain.head.clone(), LAST_CHUNK_TRAILERS)
+        );
         let cut = open(&head, Some(&Fault::CutHead { bytes: 4 }), WAY);
         let expected = WireReply::of(b"HTTP".to_vec(), Then::Close);
         assert_eq!(cut, Opened::Instead(expected));

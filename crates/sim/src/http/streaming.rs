@@ -10,7 +10,7 @@ use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::SimHandle;
-use super::deliver::{LAST_CHUNK, OpenedStream, Then, chunk};
+use super::deliver::{OpenedStream, Then, chunk};
 use super::shape::{Shaper, StreamEnd};
 use super::socket::Connection;
 use super::state::{State, Ticket};
@@ -133,7 +133,7 @@ impl Connection {
         Ok(match end {
             StreamEnd::Finish => {
                 if opened.is_chunked {
-                    self.stream.write_all(LAST_CHUNK).await?;
+                    self.stream.write_all(opened.last_chunk).await?;
                 }
                 self.stream.write_all(&opened.coda).await?;
                 opened.then

@@ -131,6 +131,13 @@ fn cases() -> Vec<Case> {
         Fault::DuplicateReply,
         whole,
     );
+    add(
+        For::Any,
+        "kind = 'trailers'",
+        "trailers",
+        Fault::Trailers,
+        whole,
+    );
     let status = Fault::Status {
         code: 429,
         retry_after: Some("2".to_owned()),

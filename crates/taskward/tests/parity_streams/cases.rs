@@ -184,6 +184,7 @@ fn streams() -> Vec<(&'static str, Vec<FaultRule>)> {
             }),
         ),
         ("twice", once(Fault::DuplicateReply)),
+        ("with trailers", vec![on_streams(Fault::Trailers)]),
         (
             "small pieces",
             once(Fault::Dribble {
