@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use taskward_sim::FaultRule;
 
 use crate::codes::Code;
@@ -129,6 +130,8 @@ pub(crate) enum Command {
     Api(Api),
     /// Run the simulator until Ctrl-C
     Sim(SimArgs),
+    /// Print the script with which a shell completes this command line
+    Completion(Completion),
     /// Explain a command or a topic: environment, exit-codes, json, questions, recovery
     Help {
         /// The command or topic
@@ -473,6 +476,23 @@ pub(crate) struct SimArgs {
     /// A fault, KIND:FIELD=VALUE,... with the fields of a file; an unknown kind lists them all; may be repeated
     #[arg(long = "fault", value_name = "RULE")]
     pub(crate) fault: Vec<FaultRule>,
+}
+
+/// `completion`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  taskward completion bash > ~/.local/share/bash-completion/completions/taskward
+  taskward completion zsh > ~/.zfunc/_taskward      with ~/.zfunc in fpath, before compinit
+  taskward completion fish > ~/.config/fish/completions/taskward.fish
+  taskward completion elvish >> ~/.config/elvish/rc.elv
+  taskward completion powershell >> $PROFILE
+
+The script is of this version: print it again after an upgrade. It completes commands, options and the words that an
+option takes, and asks no server.")]
+pub(crate) struct Completion {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: Shell,
 }
 
 impl Global {

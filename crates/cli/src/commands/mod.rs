@@ -3,6 +3,7 @@
 mod answer;
 mod api;
 mod cancel;
+mod completion;
 mod effect;
 mod events;
 mod help;
@@ -79,6 +80,7 @@ pub(crate) async fn perform(cli: Cli, out: Arc<Out>) -> CliResult<Exit> {
             on_platform!(cx.global.provider(), P => api::api::<P>(cx, &args).await)
         }
         Command::Sim(args) => sim::sim(&cx.out, args).await,
+        Command::Completion(args) => completion::completion(&cx.out, &args),
         Command::Help { topic } => help::help(&cx.out, &topic),
     }?;
     // What the JSON modes printed is checked once, at the end.

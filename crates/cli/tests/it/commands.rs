@@ -163,6 +163,7 @@ fn help_explains_commands_and_topics() {
         "recovery",
         "run",
         "sim",
+        "completion",
     ] {
         let ended = end(bare(&["help", topic]), "");
         assert!(

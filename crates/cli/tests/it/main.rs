@@ -9,6 +9,7 @@ mod bound;
 mod canary;
 mod commands;
 mod common;
+mod completion;
 mod damaged;
 mod decisions;
 #[path = "../../../taskward/tests/canary/echo.rs"]

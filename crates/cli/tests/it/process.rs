@@ -135,6 +135,7 @@ fn w6_no_command_hangs_whatever_stdin_is() {
         (vec!["agents", "show", "echo"], 0),
         (vec!["usage", "--provider", "agent-harness"], 0),
         (vec!["api", "GET", "/agents"], 0),
+        (vec!["completion", "bash"], 0),
         (vec!["help", "questions"], 0),
         (vec!["--help"], 0),
         (vec!["nonsense"], 2),

@@ -242,8 +242,22 @@ fn no_text_of_the_users_becomes_a_header() {
 #[test]
 fn no_option_takes_a_key() {
     let pages = [
-        "run", "watch", "status", "result", "messages", "reply", "approve", "reject", "input",
-        "events", "cancel", "ls", "usage", "api", "sim",
+        "run",
+        "watch",
+        "status",
+        "result",
+        "messages",
+        "reply",
+        "approve",
+        "reject",
+        "input",
+        "events",
+        "cancel",
+        "ls",
+        "usage",
+        "api",
+        "sim",
+        "completion",
     ];
     for page in pages {
         let help = end(bare(&["help", page]), "");
