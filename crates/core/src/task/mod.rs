@@ -408,7 +408,13 @@ impl<P: Provider> Task<P> {
                     follow.writes.sent();
                 }
             }
-            Purpose::Read(_) | Purpose::Check | Purpose::Reconcile | Purpose::Cancel => {}
+            // The reply may take long, and an answer that was checked before is checked again after it.
+            Purpose::Cancel => {
+                if let Phase::Following(follow) = &mut self.phase {
+                    follow.writes.recheck(now);
+                }
+            }
+            Purpose::Read(_) | Purpose::Check | Purpose::Reconcile => {}
         }
     }
 

@@ -79,6 +79,11 @@ impl<P: Provider> Task<P> {
                 continue;
             }
             let (phase, mut cx) = self.parts();
+            if let Phase::Following(follow) = phase
+                && follow.writes.is_stale(cx.env.now)
+            {
+                follow.recheck(&mut cx);
+            }
             let (changed, next) = phase.read_stream(&mut cx, budget);
             if changed {
                 self.go(next);

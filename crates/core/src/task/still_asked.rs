@@ -1,22 +1,26 @@
 //! Whether the task still asks the question that is being answered. No answer is sent without a [`StillAsked`], and only
 //! this file makes one.
 
+use crate::id::QuestionId;
 use crate::provider::PollResult;
 use crate::question::Question;
 use crate::time::Timestamp;
 
 use super::questions::{QuestionState, Questions};
-use super::stream::open::Open;
-use super::stream::{QUIET, Stream};
+use super::stream::Stream;
 
 /// The proof that a read of the task, with the events that it rests on, shows it waiting for an answer to this question.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct StillAsked(());
+#[derive(Debug, Clone)]
+pub(super) struct StillAsked(QuestionId);
 
-#[cfg(test)]
 impl StillAsked {
-    pub(super) const fn in_a_test() -> Self {
-        Self(())
+    pub(super) fn is_about(&self, question: &Question) -> bool {
+        self.0 == question.id
+    }
+
+    #[cfg(test)]
+    pub(super) fn in_a_test(question: &str) -> Self {
+        Self(QuestionId::new(question))
     }
 }
 
@@ -32,9 +36,9 @@ pub(super) enum Asked {
 }
 
 impl Asked {
-    fn when(is_asked: bool) -> Self {
+    fn when(is_asked: bool, question: &Question) -> Self {
         match is_asked {
-            true => Self::Still(StillAsked(())),
+            true => Self::Still(StillAsked(question.id.clone())),
             false => Self::NoLonger,
         }
     }
@@ -49,7 +53,8 @@ impl Asked {
             PollResult::Waiting(_) if events.has_list => Self::SeeList,
             PollResult::Waiting(_) => Self::by_events(question, events, false),
             PollResult::Asking(questions) => {
-                Self::when(questions.iter().any(|shown| shown.id == question.id))
+                let is_asked = questions.iter().any(|shown| shown.id == question.id);
+                Self::when(is_asked, question)
             }
             _ => Self::NoLonger,
         }
@@ -68,8 +73,10 @@ impl Asked {
             _ if events.stream.end.is_some() || is_overtaken => Self::NoLonger,
             Some(asked) if asked.question.id != *server_id => Self::NoLonger,
             // The events say nothing about a stand-in.
-            None if entry.is_some_and(|entry| entry.is_unnamed()) => Self::when(true),
-            asked if is_list_read || events.are_all() => Self::when(asked.is_some()),
+            None if entry.is_some_and(|entry| entry.is_unnamed()) => Self::when(true, question),
+            asked if is_list_read || events.stream.was_trusted(events.now) => {
+                Self::when(asked.is_some(), question)
+            }
             _ => Self::Unknown,
         }
     }
@@ -85,15 +92,9 @@ pub(super) struct KnownEvents<'a> {
 }
 
 impl KnownEvents<'_> {
-    /// Returns whether these are all events that there are: the stream is proven to have brought them, or it is quiet and
-    /// the platform has no list that could say more.
-    fn are_all(&self) -> bool {
-        let is_quiet = |open: &Open| open.opened.after(QUIET) <= self.now;
-        self.stream.is_trusted() || !self.has_list && self.stream.open().is_some_and(is_quiet)
-    }
-
-    /// Returns whether the stream or the list may yet say what the task waits for.
+    /// Returns whether the list, or a stream that is opened again, may yet say what the task waits for.
     pub(super) fn may_come(&self) -> bool {
-        self.has_list || !self.stream.health.fell_back()
+        let is_reopening = self.stream.open().is_none() && !self.stream.health.fell_back();
+        self.has_list || is_reopening
     }
 }

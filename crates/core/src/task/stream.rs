@@ -122,6 +122,8 @@ pub(super) struct Stream {
     /// The backfill that is under way.
     pub(super) backfill: Option<Backfill>,
     pub(super) list: List,
+    /// When a connection that was proven ended in order: until then, all events are known.
+    pub(super) whole_at: Option<Timestamp>,
     /// Whether the task waits, by the last read of its status, for something that no event names.
     pub(super) last_wait: LastWait,
 }
@@ -137,6 +139,9 @@ pub(super) const LULL: Duration = Duration::from_secs(30);
 /// The longest interval between polls beside an open stream, as a cross-check; and the interval at which a stream that
 /// the platform does not have is requested again.
 pub(super) const CROSS_CHECK: Duration = Duration::from_secs(600);
+/// How long a stream that ended in order still says what the task waits for; and how long to wait for a stream that is
+/// being reopened before the task is read again for an answer.
+pub(super) const REOPENING: Duration = Duration::from_secs(2);
 /// How long an event that ended the task waits for a read to confirm it, once a read has contradicted it.
 pub(super) const CONFIRM: Duration = Duration::from_secs(30);
 /// How long a status may stay stale after an answer of ours.
@@ -160,6 +165,7 @@ impl Stream {
             recent: RecentEvents::default(),
             backfill: None,
             list: List::default(),
+            whole_at: None,
             last_wait: LastWait::Named,
         }
     }
@@ -273,6 +279,12 @@ impl Stream {
     /// Returns whether the open stream alone shows what happens.
     pub(super) fn is_trusted(&self) -> bool {
         self.open().is_some_and(Open::is_trusted)
+    }
+
+    /// Returns whether the stream alone shows what happens, or did a moment ago.
+    pub(super) fn was_trusted(&self, now: Timestamp) -> bool {
+        let is_new = |at: Timestamp| now <= at.after(REOPENING);
+        self.is_trusted() || self.whole_at.is_some_and(is_new)
     }
 
     /// Forgets the newest question, and remembers what followed it.

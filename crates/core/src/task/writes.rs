@@ -80,6 +80,10 @@ pub(super) enum WriteState {
 #[derive(Debug, PartialEq)]
 pub(super) struct Sendable(Earlier);
 
+/// The proof that a write is the answer to a question that is still asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted(());
+
 /// The proof that a write has an idempotency key.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Keyed(());
@@ -106,13 +110,13 @@ pub(super) enum Cause {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum WriteChange {
     /// A read shows that the task waits for this answer.
-    StillAsked(StillAsked),
+    StillAsked(Wanted),
     /// A read shows where the conversation stands before this message.
     Placed,
     /// The time has come for which the message was postponed.
     Due,
     /// The write has a key, and a read shows that the task still waits for it.
-    Repeated(StillAsked, Keyed),
+    Repeated(Wanted, Keyed),
     /// An event has come since the check: the task may not ask the question any more.
     Overtaken,
     Sent,
@@ -171,13 +175,15 @@ pub(super) fn arrows() -> Vec<super::diagrams::Arrow> {
         || WriteState::Unconfirmed(Cause::Refused),
         || WriteState::Unconfirmed(Cause::LostThenRefused),
     ];
-    let still = StillAsked::in_a_test();
     let changes = [
-        (WriteChange::StillAsked(still), "an answer, still asked for"),
+        (
+            WriteChange::StillAsked(Wanted(())),
+            "an answer, still asked for",
+        ),
         (WriteChange::Placed, "a message, its place known"),
         (WriteChange::Due, "due"),
         (
-            WriteChange::Repeated(still, Keyed(())),
+            WriteChange::Repeated(Wanted(()), Keyed(())),
             "keyed, and still asked for",
         ),
         (WriteChange::Overtaken, "an event comes first"),
@@ -314,8 +320,8 @@ impl PendingWrite {
     /// Lets an answer be sent whose question a check has shown to be open. A write whose outcome is unknown stays as it
     /// is, and so does a message.
     pub(super) fn allow_answer(&mut self, still: StillAsked, now: Timestamp, out: &mut Outbox) {
-        if let WriteKind::Answer { .. } = self.kind {
-            self.release(WriteChange::StillAsked(still), now, out);
+        if let Some(wanted) = self.wanted(&still) {
+            self.release(WriteChange::StillAsked(wanted), now, out);
         }
     }
 
@@ -326,19 +332,33 @@ impl PendingWrite {
         }
     }
 
-    /// Lets a postponed write be sent once it is due.
+    /// Lets a postponed message be sent once it is due.
     pub(super) fn due_again(&mut self, now: Timestamp, out: &mut Outbox) {
-        if self.due <= now {
+        if matches!(self.kind, WriteKind::Message { .. }) && self.due <= now {
             self.release(WriteChange::Due, self.due, out);
         }
     }
 
+    /// Returns whether an answer may be sent, and has not been for so long that its check says nothing any more.
+    pub(super) fn is_stale(&self, now: Timestamp) -> bool {
+        matches!(self.state, WriteState::Ready(_)) && now > self.due.after(CHECK_LIFETIME)
+    }
+
     /// Lets a write with unknown outcome be sent again under its key; returns false if it has none, or was refused.
     pub(super) fn repeat(&mut self, still: StillAsked, now: Timestamp, out: &mut Outbox) -> bool {
-        let Some(keyed) = self.key.as_ref().map(|_| Keyed(())) else {
-            return false;
-        };
-        self.release(WriteChange::Repeated(still, keyed), now, out)
+        match (self.wanted(&still), self.key.as_ref().map(|_| Keyed(()))) {
+            (Some(wanted), Some(keyed)) => {
+                self.release(WriteChange::Repeated(wanted, keyed), now, out)
+            }
+            _ => false,
+        }
+    }
+
+    fn wanted(&self, still: &StillAsked) -> Option<Wanted> {
+        match &self.kind {
+            WriteKind::Answer { question, .. } if still.is_about(question) => Some(Wanted(())),
+            WriteKind::Answer { .. } | WriteKind::Message { .. } => None,
+        }
     }
 
     /// Lets the write be sent, if this change does; it is stored first as one that may have been sent.
@@ -462,7 +482,9 @@ impl PendingWrite {
         let unsent = || "the process ended before the reply came".to_owned();
         let (state, last_error) = match state {
             SavedWriteState::Check => (WriteState::Checking, last_error),
-            SavedWriteState::Postponed if how == TakenUp::Unparked => {
+            SavedWriteState::Postponed
+                if how == TakenUp::Unparked && matches!(kind, SavedWriteKind::Message { .. }) =>
+            {
                 (WriteState::Postponed, last_error)
             }
             // Another process reads the conversation first: it may have gone on since.
@@ -498,6 +520,9 @@ impl PendingWrite {
     }
 }
 
+/// How long an answer that was checked may wait to be sent: meanwhile somebody else may answer.
+const CHECK_LIFETIME: Duration = Duration::from_secs(30);
+
 /// How many reads try to find a write with unknown outcome before it is reported as unknown.
 pub(super) const RECONCILE_READS: u32 = 3;
 
@@ -532,6 +557,22 @@ impl Writes {
         if let Some(write) = self.queue.front_mut() {
             write.due_again(now, out);
         }
+    }
+
+    /// Has the first write checked now, if it waits for that: what its check rests on is known.
+    pub(super) fn check_now(&mut self, now: Timestamp) {
+        if let Some(write) = self
+            .queue
+            .front_mut()
+            .filter(|write| write.purpose() != Purpose::Write)
+        {
+            write.due = write.due.min(now);
+        }
+    }
+
+    /// Returns whether the first write was checked too long ago to be sent.
+    pub(super) fn is_stale(&self, now: Timestamp) -> bool {
+        self.queue.front().is_some_and(|write| write.is_stale(now))
     }
 
     /// Has the first write checked again if it is an answer that may be sent; returns whether it is.
@@ -600,10 +641,12 @@ mod tests {
         }
     }
 
-    const STILL: StillAsked = StillAsked::in_a_test();
+    fn still() -> StillAsked {
+        StillAsked::in_a_test("q")
+    }
 
     fn allow(write: &mut PendingWrite, out: &mut Outbox) {
-        write.allow_answer(STILL, NOW, out);
+        write.allow_answer(still(), NOW, out);
         write.allow_message(NOW, out);
     }
 
@@ -620,7 +663,7 @@ mod tests {
         for kind in [message(), answer()] {
             let mut write = sent(kind, None, &mut out);
             write.lost(NOW, WaitReason::Reconcile);
-            assert!(!write.repeat(STILL, NOW, &mut out));
+            assert!(!write.repeat(still(), NOW, &mut out));
             // Nothing that allows a first attempt allows this one.
             allow(&mut write, &mut out);
             write.due_again(NOW, &mut out);
@@ -636,19 +679,19 @@ mod tests {
         let key = IdempotencyKey::of_answer("t", "1", &Answer::Approve);
         let mut write = sent(answer(), Some(key), &mut out);
         write.lost(NOW, WaitReason::Reconcile);
-        assert!(write.repeat(STILL, NOW, &mut out) && write.maybe_applied());
+        assert!(write.repeat(still(), NOW, &mut out) && write.maybe_applied());
         write.sent();
         // The second attempt did not arrive, and the first one may still have.
         write.not_received(NOW, WaitReason::Backoff);
         assert_eq!(write.state(), &WriteState::Unconfirmed(Cause::Lost));
-        assert!(write.repeat(STILL, NOW, &mut out));
+        assert!(write.repeat(still(), NOW, &mut out));
         write.sent();
         write.refused(NOW);
         assert_eq!(
             write.state(),
             &WriteState::Unconfirmed(Cause::LostThenRefused)
         );
-        assert!(!write.repeat(STILL, NOW, &mut out));
+        assert!(!write.repeat(still(), NOW, &mut out));
     }
 
     #[test]

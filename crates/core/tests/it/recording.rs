@@ -86,6 +86,7 @@ fn what_a_question_hands_back_was_stored_before_the_question_was_told() {
         (9000, 4, "end"),
     ];
     let mut world = streamed(&[Work(900), Ask("which?"), Complete("42")], &stream);
+    world.server.page = Some(9);
     let task = world.start::<true, true>();
     assert_eq!(world.drive(task), Ended::Left("wait".into()));
     let mut again = world;

@@ -1,17 +1,25 @@
 //! An answer leaves only for the question that its author saw: whatever comes between, and whatever cannot be read.
 
+use crate::world::Act::{Ask, Complete, Work};
 use crate::world::hand::{listening, reply, send, settle};
-use crate::world::{Toy, at};
+use crate::world::{Ended, Toy, UserAction, World, at, streamed};
 use bytes::Bytes;
 use http::StatusCode;
 use taskward_core::{
-    Answer, ExchangeFailure, ExchangeId, OriginBudget, Question, Response, Step, Task,
+    Answer, AnswerError, ExchangeFailure, ExchangeId, OriginBudget, Question, Response, Step, Task,
 };
 
 /// The conversation of a task that waits: it does not say for what.
 const LOG: &str = "user m0 go\nassistant m1 what?.";
 
 type Streamed = Task<Toy<true, true>>;
+
+/// Goes on until this time.
+fn until(world: &mut World, task: &mut Streamed, time: u64) {
+    world.actions.push((time, UserAction::Stop));
+    world.actions.sort_by_key(|(at, _)| *at);
+    assert_eq!(world.drive_on(task), Ended::Stopped);
+}
 
 /// What a task does from `now` to `until` beside a server whose status is always "waiting": its events, and what it
 /// writes. The list of events is answered with this status, and a stream is refused.
@@ -143,4 +151,103 @@ fn while_neither_stream_nor_list_says_what_for_a_task_waits_no_answer_leaves() {
         let answered = lines.iter().find(|line| line.starts_with("answered"));
         assert_eq!(answered.map(String::as_str), outcome, "{lines:#?}");
     }
+}
+
+/// A server without a list, whose reopened stream begins with what happens next: what was asked before its connection
+/// was lost may have been answered, and something else asked.
+fn live(stream: &[(u64, u64, &'static str)]) -> (World, Streamed) {
+    let script = [Work(900), Ask("a?"), Work(900_000), Complete("42")];
+    let mut world = streamed(&script, stream).action(20_000, UserAction::CutStream);
+    world.server.live = true;
+    world.stays = true;
+    let mut task = world.start();
+    until(&mut world, &mut task, 10_000);
+    assert_eq!(only_question(&task).id.to_string(), "q2");
+    until(&mut world, &mut task, 60_000);
+    (world, task)
+}
+
+/// Rows: H31.
+#[test]
+fn a_reopened_stream_that_is_quiet_proves_nothing_about_a_question() {
+    let (mut world, mut task) = live(&[(500, 1, "begin"), (1000, 2, "wait")]);
+    task.answer(&"q2".into(), Answer::text("x"), at(60_000))
+        .expect("it is open");
+    until(&mut world, &mut task, 120_000);
+    assert_eq!(world.count("answered q2 NotSent"), 1, "{:#?}", world.trace);
+    assert_eq!(world.server.said, [""; 0]);
+}
+
+/// Rows: E13, H31.
+#[test]
+fn a_gap_after_a_question_hides_what_became_of_it() {
+    let (world, mut task) = live(&[(500, 1, "begin"), (1000, 2, "wait"), (40_000, 9, "note")]);
+    assert_eq!(
+        world.count("withdrawn q2 TaskMovedOn"),
+        1,
+        "{:#?}",
+        world.trace
+    );
+    let answered = task.answer(&"q2".into(), Answer::text("x"), at(60_000));
+    assert!(
+        matches!(answered, Err(AnswerError::NoSuchQuestion(_))),
+        "{answered:?}"
+    );
+}
+
+/// Rows: H31.
+#[test]
+fn what_neither_the_stream_nor_the_list_lets_be_read_may_have_answered_a_question() {
+    let budget = OriginBudget::new();
+    let (mut task, stream) = listening(&budget);
+    hear(&mut task, stream, "data: 1 wait\n\n", 50);
+    let list = StatusCode::SERVICE_UNAVAILABLE;
+    drive(&mut task, 60, 10_000, list, &budget);
+    assert_eq!(only_question(&task).id.to_string(), "q1");
+    hear(&mut task, stream, "data: what\n\n", 10_000);
+    let lines = drive(&mut task, 10_000, 120_000, list, &budget);
+    let withdrawn = "withdrawn q1 TaskMovedOn".to_owned();
+    assert!(lines.contains(&withdrawn), "{lines:#?}");
+    let answered = task.answer(&"q1".into(), Answer::text("x"), at(120_000));
+    assert!(
+        matches!(answered, Err(AnswerError::NoSuchQuestion(_))),
+        "{answered:?}"
+    );
+}
+
+/// Rows: H31.
+#[test]
+fn an_answer_that_was_checked_long_ago_is_checked_again_before_it_leaves() {
+    let budget = OriginBudget::new();
+    let (mut task, stream) = listening(&budget);
+    hear(&mut task, stream, "data: 1 wait\n\n", 50);
+    drive(
+        &mut task,
+        60,
+        20_000,
+        StatusCode::METHOD_NOT_ALLOWED,
+        &budget,
+    );
+    task.answer(&"q1".into(), Answer::text("x"), at(20_000))
+        .expect("it is open");
+    let check = send(&mut task, 20_000, &budget);
+    task.handle_response(check, reply(LOG), at(20_005));
+    let list = send(&mut task, 20_005, &budget);
+    let none = Response::new(StatusCode::METHOD_NOT_ALLOWED, "no list");
+    task.handle_response(list, none, at(20_010));
+    let Step::Save { revision } = task.next_step(at(20_010), &budget) else {
+        panic!("it is stored before it leaves");
+    };
+    // The journal takes forty seconds.
+    task.saved(revision);
+    let id = send(&mut task, 60_000, &budget);
+    task.handle_response(id, reply(LOG), at(60_010));
+    let lines = drive(
+        &mut task,
+        60_010,
+        65_000,
+        StatusCode::METHOD_NOT_ALLOWED,
+        &budget,
+    );
+    assert_eq!(lines[0], "POST /t/t1/say", "{lines:#?}");
 }

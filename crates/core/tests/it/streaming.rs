@@ -150,6 +150,7 @@ fn a_question_survives_the_connection_that_brought_it() {
         )
         .action(cut, UserAction::CutStream)
         .answers(&["this"]);
+        world.server.page = Some(9);
         assert_eq!(
             run_streamed(&mut world),
             outcome("succeeded 42"),

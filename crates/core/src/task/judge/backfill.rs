@@ -69,9 +69,10 @@ impl<P: Provider> Follow<P> {
         }
     }
 
-    /// Begins a backfill at the newest page that was read before.
+    /// Begins a backfill at the newest page that was read before. An answer that may be sent is checked again after it.
     pub(super) fn begin_backfill(&mut self, cx: &mut Cx<'_, P>) {
         if self.stream.backfill.is_none() {
+            self.recheck(cx);
             let cursor = self.stream.list.cursor.clone();
             self.stream.backfill = Some(Backfill::new(cursor, cx.env.now));
         }
@@ -266,6 +267,9 @@ impl<P: Provider> Follow<P> {
         } else if complete {
             // The list has it, so the stream need not have brought it.
             self.stream.sequence.since_last = SinceLast::Readable;
+        } else if self.stream.sequence.since_last == SinceLast::Unreadable {
+            // Neither the stream nor the list says what it was.
+            self.lose_wait(cx);
         }
         self.stream.list.last_backfill = match complete {
             true => LastBackfill::Complete,

@@ -7,6 +7,7 @@ use bytes::Buf as _;
 use crate::budget::OriginBudget;
 use crate::error::{ReadError, ReadErrorKind};
 use crate::event::{Event, RawEvent};
+use crate::id::EventSeq;
 use crate::outcome::{Outcome, UnavailableReason};
 use crate::provider::{EventKind, PollResult, Provider, ReadKind, StreamEvent, UnconfirmedEnd};
 use crate::question::{Question, WithdrawReason};
@@ -17,7 +18,7 @@ use crate::task::phase::{Move, Terminal};
 use crate::task::questions::KnownAs;
 use crate::task::stream::asked::{AskedChange, AskedInStream, AskedState, LastWait};
 use crate::task::stream::health::{Availability, MAX_UNREADABLE, UPTIME};
-use crate::task::stream::list::LastBackfill;
+use crate::task::stream::list::{Coverage, LastBackfill};
 use crate::task::stream::open::{Continuity, Open};
 use crate::task::stream::sequence::{Arrival, EventOrigin, Gaps, Joint, SinceLast};
 use crate::task::stream::timers::{StreamTimer, Timer};
@@ -65,7 +66,7 @@ impl<P: Provider> Follow<P> {
         }
         if self.stream.end.is_none() {
             if self.stream.backfill.is_some() {
-                return (self.peek_stream(cx), Move::Stay);
+                return (self.peek_stream(cx, budget), Move::Stay);
             }
             if self.take_from_stream(cx, budget) {
                 return (true, Move::Stay);
@@ -109,7 +110,13 @@ impl<P: Provider> Follow<P> {
         if cx.env.now >= open.opened.after(UPTIME) {
             self.stream.health.failures = 0;
         }
-        match self.next_of_stream(cx) {
+        let next = self.next_of_stream(cx);
+        self.take_next(cx, next, budget)
+    }
+
+    /// Takes what the open stream brings next; returns whether there was anything.
+    fn take_next(&mut self, cx: &mut Cx<'_, P>, next: NextEvent, budget: &OriginBudget) -> bool {
+        match next {
             NextEvent::Event(event) => self.take_streamed(cx, event),
             NextEvent::Skipped => {}
             NextEvent::Unreadable(kind) => {
@@ -138,7 +145,12 @@ impl<P: Provider> Follow<P> {
 
     /// Notes an unreadable event: the list may contain it. Without a list, nothing says what followed.
     fn skip_streamed(&mut self, cx: &mut Cx<'_, P>) {
+        self.recheck(cx);
         self.stream.sequence.since_last = SinceLast::Unreadable;
+        if let Some(fill) = &mut self.stream.backfill {
+            // The pages that were read may be older than this event.
+            fill.coverage = Coverage::Overtaken;
+        }
         if let Some(open) = self.stream.open_mut() {
             open.continuity = Continuity::Unproven;
         }
@@ -148,17 +160,18 @@ impl<P: Provider> Follow<P> {
     }
 
     /// During a backfill, reads the stream's next event: it shows how far the list has to be read.
-    fn peek_stream(&mut self, cx: &mut Cx<'_, P>) -> bool {
+    fn peek_stream(&mut self, cx: &mut Cx<'_, P>, budget: &OriginBudget) -> bool {
         let idle = |open: &Open| open.deferred().is_none() && open.has_unread();
         if !self.stream.open().is_some_and(idle) {
             return false;
         }
-        if let NextEvent::Event(event) = self.next_of_stream(cx)
-            && let Some(open) = self.stream.open_mut()
-        {
-            open.defer(event);
+        match (self.next_of_stream(cx), self.stream.open_mut()) {
+            (NextEvent::Event(event), Some(open)) => {
+                open.defer(event);
+                true
+            }
+            (next, _) => self.take_next(cx, next, budget),
         }
-        true
     }
 
     fn next_of_stream(&mut self, cx: &mut Cx<'_, P>) -> NextEvent {
@@ -237,13 +250,26 @@ impl<P: Provider> Follow<P> {
 
     /// Handles an event of the stream once everything known to have happened before it was reported.
     pub(super) fn take_contiguous(&mut self, cx: &mut Cx<'_, P>, event: StreamEvent) {
-        let since_last = &mut self.stream.sequence.since_last;
-        let before = std::mem::replace(since_last, SinceLast::Readable);
+        let sequence = &mut self.stream.sequence;
+        let is_known = event.event.seq.is_some() && event.event.seq <= sequence.last_decoded;
+        let before = match is_known {
+            // It says nothing about what came after the last event.
+            true => sequence.since_last,
+            false => std::mem::replace(&mut sequence.since_last, SinceLast::Readable),
+        };
         self.take_event(cx, event, EventOrigin::Stream, before);
     }
 
-    /// Forgets what the task waits for, because its next event could not be read. That proves nothing about an answer.
+    /// Has an answer checked again that may be sent: something has come since its check.
+    pub(in crate::task) fn recheck(&mut self, cx: &mut Cx<'_, P>) {
+        if self.writes.recheck(cx.env.now) {
+            cx.link.take_back();
+        }
+    }
+
+    /// Forgets what the task waits for, because what followed could not be read. That proves nothing about an answer.
     pub(super) fn lose_wait(&mut self, cx: &mut Cx<'_, P>) {
+        self.recheck(cx);
         if self.stream.asked.take().is_some() {
             self.questions.withdraw(moved_on, &mut cx.out.events);
             self.update_clock(cx);
@@ -285,14 +311,15 @@ impl<P: Provider> Follow<P> {
             // The first end counts; later events are not reported.
             return;
         }
-        let sequence = &mut self.stream.sequence;
         if let Some(seq) = seq
             && from == EventOrigin::Stream
-            && sequence.may_hide(seq)
+            && self.stream.sequence.may_hide(seq)
         {
-            // An event in the gap may have asked.
+            // An event in the gap may have shown the task at work, or asked something else.
+            self.lose_wait(cx);
             self.stream.no_wait_since = seq;
         }
+        let sequence = &mut self.stream.sequence;
         sequence.last_decoded = sequence.last_decoded.max(seq);
         if from == EventOrigin::Stream {
             self.stream.health.failures = 0;
@@ -315,8 +342,8 @@ impl<P: Provider> Follow<P> {
     /// Judges what an event says about the task.
     fn judge_event(&mut self, cx: &mut Cx<'_, P>, kind: EventKind, event: &RawEvent) {
         // An answer may have been checked a moment ago and not have left: whatever the task does now, it is checked again.
-        if !matches!(kind, EventKind::Neutral) && self.writes.recheck(cx.env.now) {
-            cx.link.take_back();
+        if !matches!(kind, EventKind::Neutral) {
+            self.recheck(cx);
         }
         match kind {
             EventKind::Neutral => {}
@@ -444,6 +471,12 @@ impl<P: Provider> Follow<P> {
     /// Handles a read that says that the task works: its question is no longer open, or its events are ahead of its
     /// status.
     pub(super) fn withdraw_asked(&mut self, cx: &mut Cx<'_, P>) {
+        if self.questions.open().any(|question| question.stand_in) {
+            // It stands for no question that an event asks from here on.
+            let last = self.stream.sequence.last_decoded.unwrap_or_default();
+            let next = EventSeq(last.0.saturating_add(1));
+            self.stream.no_wait_since = self.stream.no_wait_since.max(next);
+        }
         self.questions.withdraw(moved_on, &mut cx.out.events);
         self.stream.last_wait = LastWait::Named;
         if let Some(wait) = &mut self.stream.asked
@@ -536,6 +569,10 @@ impl<P: Provider> Follow<P> {
 
     /// Handles a stream that ended by itself.
     fn ended(&mut self, cx: &mut Cx<'_, P>, failed: FailedAttempt, budget: &OriginBudget) {
+        if failed.reason == RetryReason::StreamEnded && self.stream.is_trusted() {
+            self.stream.whole_at = Some(cx.env.now);
+            self.writes.check_now(cx.env.now);
+        }
         let due = self.lost(cx, failed, budget);
         self.stream.enter(StreamState::Closed { due });
     }

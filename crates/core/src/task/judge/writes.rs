@@ -20,8 +20,8 @@ use crate::task::link::Purpose;
 use crate::task::phase::{Move, Starting};
 use crate::task::questions::QuestionChange;
 use crate::task::still_asked::{Asked, KnownEvents, StillAsked};
-use crate::task::stream::Aftermath;
 use crate::task::stream::sequence::SinceLast;
+use crate::task::stream::{Aftermath, REOPENING};
 use crate::task::writes::{Evidence, PendingWrite, RECONCILE_READS, WriteKind, WriteState};
 use crate::time::Timestamp;
 
@@ -29,8 +29,6 @@ const NOT_SENT: &str = "the watch ended before it could be sent";
 /// Why an answer is given up that neither the stream nor the list allows.
 const UNKNOWN: &str =
     "the task waits, and neither its stream nor its list of events can be read to see for what";
-/// How long to wait for a stream that is being reopened before the task is read again for an answer.
-const REOPENING: std::time::Duration = std::time::Duration::from_secs(2);
 
 impl Starting {
     /// Reports that the messages were not sent.
@@ -195,7 +193,7 @@ impl<P: Provider> Follow<P> {
         };
         let question = question.clone();
         let is_unreadable = self.stream.sequence.since_last == SinceLast::Unreadable;
-        if is_unreadable && self.stream.asked.is_none() && !question.stand_in {
+        if is_unreadable && !question.stand_in {
             return self.check_later(cx, "what followed the question could not be read");
         }
         let asked = Asked::by_events(&question, &self.known_events(now), complete);
@@ -410,7 +408,10 @@ impl<P: Provider> Follow<P> {
                     }
                 }
                 // The task may have moved on, because of an earlier attempt or of somebody else: a read shows it.
-                Some(status) if safety == Safety::Keyed && matches!(status.as_u16(), 409 | 422) => {
+                Some(status)
+                    if safety == Safety::Keyed
+                        && (write.maybe_applied() || matches!(status.as_u16(), 409 | 422)) =>
+                {
                     write.last_error = Some(why);
                     write.refused(cx.env.now);
                     cx.out.save.need();
@@ -534,6 +535,9 @@ impl<P: Provider> Follow<P> {
         };
         budget.succeeded();
         self.poller.succeeded();
+        if keyed.is_some() && matches!(result, PollResult::Unclear) {
+            return self.check_later(cx, super::UNCLEAR);
+        }
         match keyed {
             Some(question) => self.reconcile_keyed(cx, &question, result),
             None => self.reconcile_words(cx, confirmation, result),

@@ -25,6 +25,8 @@ impl Stream {
             // The list is read again.
             backfill: _,
             list,
+            // It is true for a moment only.
+            whole_at: _,
             last_wait,
         } = self;
         let Health {
