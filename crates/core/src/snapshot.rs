@@ -307,6 +307,9 @@ pub(crate) struct Saved {
     pub(crate) turn: Option<SavedTurn>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) cancel: SavedCancel,
+    /// The error with which the server last refused an answer, a message or a cancel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_refusal: Option<SavedApiError>,
 }
 
 /// A start whose task id is not known. A keyed start contains the request, to be sent again byte for byte; a start

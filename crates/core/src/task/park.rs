@@ -57,9 +57,9 @@ impl<P: Provider> Task<P> {
     /// Returns a parked task to where it was. Tell it its credential again, as before
     /// ([`with_credential`](Self::with_credential)).
     ///
-    /// What explains the past is not kept: the last [`refusal`](Self::refusal), why the next poll is made when it is, and
-    /// digests of events that would show that one comes again in other words. Of the newest events, which are shown with
-    /// the next question, 8 KiB of text are.
+    /// What explains the past is not kept, except for the last [`refusal`](Self::refusal): why the next poll is made when
+    /// it is, and digests of events that would show that one comes again in other words. Of the newest events, which are
+    /// shown with the next question, 8 KiB of text are.
     ///
     /// # Errors
     /// Returns an error if the parked task belongs to another provider or was parked by another version.

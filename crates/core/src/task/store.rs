@@ -134,8 +134,7 @@ fn save_follow<P: Provider>(follow: &Follow<P>, is_over: bool, saved: &mut Saved
         // They are stored in every phase.
         writes: _,
         turn,
-        // It explains an event that was delivered.
-        refused: _,
+        refused,
     } = follow;
     saved.task = Some(id.clone());
     saved.created_at = *created_at;
@@ -153,6 +152,7 @@ fn save_follow<P: Provider>(follow: &Follow<P>, is_over: bool, saved: &mut Saved
     *due = due.filter(|due| !is_over && *due > saved_at);
     questions.store(saved);
     saved.turn = turn.as_ref().map(Turn::stored);
+    saved.last_refusal = refused.as_ref().map(SavedApiError::of);
 }
 
 impl Turn {
@@ -453,6 +453,8 @@ fn load_follow<P: Provider>(
         .as_ref()
         .map(|turn| load_turn(turn, is_over, &mut follow.writes, now));
     follow.stream.restore(saved, time);
+    let refused = saved.last_refusal.clone();
+    follow.refused = refused.map(SavedApiError::load).transpose()?;
     Ok(follow)
 }
 

@@ -116,13 +116,15 @@ fn how_a_start_ended_is_the_same_in_every_process() {
 fn a_stored_refusal_with_a_status_that_none_can_be_is_refused() {
     for status in [0, 42, 1000] {
         let refused = json!({"status": status, "message": "", "code": null, "request_id": null});
-        let saved = with(json!({"ended": {"refused": refused}}));
-        let error = Polled::resume(Toy, saved, at(0)).map(|_| ());
-        let error = error.expect_err("no status").to_string();
-        assert!(
-            error.contains(&format!("{status} is no status code")),
-            "{error}"
-        );
+        let ended = json!({"ended": {"refused": refused}});
+        for fields in [ended, json!({"last_refusal": refused})] {
+            let error = Polled::resume(Toy, with(fields), at(0)).map(|_| ());
+            let error = error.expect_err("no status").to_string();
+            assert!(
+                error.contains(&format!("{status} is no status code")),
+                "{error}"
+            );
+        }
     }
 }
 
@@ -170,6 +172,41 @@ fn what_became_of_a_request_to_cancel_is_kept() {
             .filter(|sent| sent.purpose == RequestPurpose::Cancel);
         assert_eq!(cancels.count(), sent, "{stored}");
     }
+}
+
+/// Returns a task whose writes to this path the server refuses with this status, once it has refused one.
+fn refused<const KEYED: bool>(
+    path: &'static str,
+    status: u16,
+    action: UserAction,
+) -> Task<Toy<KEYED, false>> {
+    let mut world = World::new(&[Work(600_000)])
+        .action(5000, action)
+        .action(20_000, UserAction::Stop)
+        .faults(move |_, _, at| match at.ends_with(path) {
+            true => Fault::Status(status),
+            false => Fault::None,
+        });
+    let mut task = world.start::<KEYED, false>();
+    assert_eq!(world.drive_on(&mut task), Ended::Stopped);
+    assert!(world.parked > 0, "it was parked");
+    task
+}
+
+/// The event that reported it may have been delivered long before; whoever has to explain it asks the task.
+#[test]
+fn the_last_refusal_is_the_same_after_a_resume_and_after_a_park() {
+    fn check<const KEYED: bool>(task: &Task<Toy<KEYED, false>>, status: u16) {
+        let refusal = task.refusal().expect("the server refused it").clone();
+        assert_eq!(refusal.status.as_u16(), status);
+        assert!(refusal.message.contains("injected"), "{refusal:?}");
+        let saved = read(written(&task.snapshot()));
+        let again = Task::<Toy<KEYED, false>>::resume(Toy, saved, at(30_000)).expect("whole");
+        assert_eq!(again.refusal(), Some(&refusal));
+    }
+    check(&refused::<false>("/cancel", 403, UserAction::Cancel), 403);
+    let message = || UserAction::Message("more");
+    check(&refused::<false>("/say", 400, message()), 400);
 }
 
 #[test]
