@@ -124,13 +124,13 @@ impl Spec {
     }
 
     fn validate(&mut self, schema: &Value, value: &Value, id: &str) {
-        let components = self.document["components"].clone();
+        let document = &self.document;
         let validator = self
             .validators
             .entry(schema.to_string())
             .or_insert_with(|| {
                 let mut root = schema.clone();
-                root["components"] = components;
+                root["components"] = document["components"].clone();
                 jsonschema::draft202012::options()
                     .should_validate_formats(true)
                     .build(&root)
