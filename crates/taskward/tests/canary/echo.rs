@@ -48,7 +48,7 @@ impl Form {
     ];
 
     /// Returns the key as it stands in a text; `in_json` is one between quotes.
-    fn spell(self, in_json: bool) -> String {
+    pub(crate) fn spell(self, in_json: bool) -> String {
         let each = |spell: &dyn Fn(char) -> String| SECRET.chars().map(spell).collect::<String>();
         let (first, last) = SECRET.split_at(9);
         match self {
@@ -562,10 +562,14 @@ fn stream(flow: Flow) -> String {
 pub(crate) fn holds_key(text: &str) -> bool {
     let mut text = text.to_owned();
     for _ in 0..4 {
-        if squeezed(&text).contains(&squeezed(SECRET)) {
+        if squeezed(&text).contains(SECRET) {
             return true;
         }
-        text = percent(&unescaped(&text));
+        let decoded = percent(&unescaped(&text));
+        if decoded == text {
+            return false;
+        }
+        text = decoded;
     }
     false
 }
@@ -577,10 +581,21 @@ pub(crate) fn holds_piece(text: &str) -> bool {
     pieces.any(|piece| text.contains(piece.as_ref()))
 }
 
+/// Without spaces and control characters. The loop is over bytes, and plain: the canary spends its time here, and tests
+/// are not optimised.
 fn squeezed(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control() && *c != ' ')
-        .collect()
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    for (at, byte) in bytes.iter().enumerate() {
+        if *byte > b' ' && *byte != 0x7f {
+            out.push(*byte);
+            // The control characters beyond ASCII, U+0080 to U+009F.
+            if (0x80..0xa0).contains(byte) && at > 0 && bytes[at - 1] == 0xc2 {
+                out.truncate(out.len() - 2);
+            }
+        }
+    }
+    String::from_utf8(out).expect("whole characters were left out")
 }
 
 /// With one layer of JSON escapes undone; what is none stays.

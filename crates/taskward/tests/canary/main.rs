@@ -125,3 +125,22 @@ fn search((place, form): &(Place, Form)) -> usize {
     // Once for each adapter.
     2 * said.len()
 }
+
+#[test]
+fn the_search_finds_the_key_in_every_form_and_between_characters_that_are_not_shown() {
+    for form in Form::ALL {
+        for key in [form.spell(true), form.spell(false)] {
+            assert!(holds_key(&format!("{{\"é\": \"x{key}\u{a0}\"}}")), "{key}");
+        }
+    }
+    let (first, last) = SECRET.split_at(5);
+    for hidden in [
+        "\0", " ", "\t", "\u{7f}", "\u{80}", "\u{9f}", "%0a", "\\u0085",
+    ] {
+        let key = format!("é{first}{hidden}{last}");
+        assert!(holds_key(&key), "{key:?}");
+    }
+    for shown in ["é", "\u{a0}", "x", "%41"] {
+        assert!(!holds_key(&format!("{first}{shown}{last}")), "{shown:?}");
+    }
+}
