@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-use taskward_core::{Snapshot, Task};
+use serde_json::{Value, json};
+use taskward_core::{Parked, Snapshot, Task};
 
 use crate::world::{Toy, at, check_golden};
 
@@ -97,4 +97,21 @@ fn every_stored_field_stands_in_a_golden_file() {
         .filter(|name| !found.contains(**name))
         .collect();
     assert!(missing.is_empty(), "in no golden file: {missing:?}");
+}
+
+/// The compiler names what is not stored, and this test what is stored and not restored.
+#[test]
+fn whatever_stands_in_a_golden_file_is_the_same_once_it_was_restored() {
+    for (name, text) in STATES {
+        let stored: Value = serde_json::from_str(text).expect("JSON");
+        let saved_at = stored["saved_at"].as_u64().expect("a time");
+        // A parked task goes on as if nothing had happened.
+        let parked = json!({"until": saved_at, "state": text});
+        let parked: Parked = serde_json::from_value(parked).expect("a parked task");
+        let task = Task::<Toy<true, true>>::unpark(Toy, &parked, at(saved_at)).expect(name);
+        let again = serde_json::to_value(task.snapshot()).expect("JSON");
+        for (field, value) in stored.as_object().expect("an object") {
+            assert_eq!(again.get(field), Some(value), "{field} of {name}");
+        }
+    }
 }
