@@ -38,7 +38,7 @@ pub(super) struct Follow<P: Provider> {
     pub(super) questions: Questions,
     pub(super) writes: Writes,
     pub(super) turn: Option<Turn>,
-    /// The error of the last write that the server refused.
+    /// The server's error for the last answer, message or cancel that was refused; `None` if the client refused it.
     pub(super) refused: Option<ApiError>,
 }
 

@@ -554,8 +554,9 @@ impl<P: Provider> Task<P> {
         entry.map(|entry| &entry.question)
     }
 
-    /// Returns the server's error when it last refused an answer, a message or a cancel in this process; the events
-    /// report it as text.
+    /// Returns the server's error when it last refused an answer, a message or a cancel, in this process or in an earlier
+    /// one that stored it; the events report it as text. `None` if this client itself refused the last one, because its
+    /// request could not be built.
     #[must_use]
     pub fn refusal(&self) -> Option<&ApiError> {
         self.phase.task()?.refused.as_ref()

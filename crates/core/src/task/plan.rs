@@ -493,11 +493,16 @@ impl<P: Provider> Follow<P> {
                 let write = self.writes.front();
                 let how = match write.is_some_and(PendingWrite::maybe_applied) {
                     true => Answered::Unknown,
-                    false => Answered::Refused,
+                    false => {
+                        // An error of the server for an earlier write explains nothing here.
+                        self.refused = None;
+                        Answered::Refused
+                    }
                 };
                 self.finish_write(cx, how, Some(why))
             }
             Purpose::Cancel => {
+                self.refused = None;
                 cx.cancel.refuse(CancelFailure::Unbuildable(why), cx.out);
                 self.poll_once_refused(cx);
                 Move::Stay

@@ -414,6 +414,7 @@ impl<P: Provider> Follow<P> {
                 {
                     write.last_error = Some(why);
                     write.refused(cx.env.now);
+                    self.refused = refusal(&error);
                     cx.out.save.need();
                 }
                 _ => return self.refused_write(cx, &error, why),
