@@ -9,7 +9,7 @@ use taskward_providers::nanonets::Job;
 
 use super::exchange::client;
 use super::probes::{chunked, wordy_chunks};
-use super::stream::Toy;
+use super::stream::{STREAM_HEAD, Toy};
 use super::support::{self, Ended, Gate, Probe, Server, ended, impatient};
 use crate::adapter::{Client, block_on, calls};
 
@@ -264,6 +264,12 @@ impl CleanEnds {
                 while let Some(seen) = conn.request() {
                     let Some(ends) = ends.upgrade() else { return };
                     let target = seen.line().split(' ').nth(1).unwrap_or_default();
+                    // Only a stream that stays open and says nothing more proves that the question is still asked.
+                    if target.contains("/stream?after") {
+                        drop(ends);
+                        conn.say(STREAM_HEAD);
+                        return conn.hold();
+                    }
                     conn.say(ends.answer(target));
                 }
             });
