@@ -109,7 +109,7 @@ impl<P: Provider> Task<P> {
         if let Phase::Following(follow) = phase {
             let next = if purpose == Some(Purpose::Write) {
                 // The server may have received it, so its outcome is judged as unknown.
-                follow.judge_write(&mut cx, Err(ExchangeFailure::abandoned()), budget)
+                follow.judge_write(&mut cx, &Err(ExchangeFailure::abandoned()), budget)
             } else {
                 // What a read would show is not needed now.
                 follow.poller.poll_now(cx.env.now);

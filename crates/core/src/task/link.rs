@@ -126,47 +126,46 @@ impl Link {
     /// Notes that the planned request of this id was sent; returns its purpose. The one that opens a stream is given
     /// away.
     pub(super) fn sent(&mut self, id: ExchangeId, now: Timestamp) -> Option<Purpose> {
-        match std::mem::take(self) {
-            Self::Planned(exchange) if exchange.id == id => {
-                let purpose = exchange.purpose.clone();
-                if !matches!(purpose, Purpose::OpenStream(_)) {
-                    *self = Self::InFlight {
-                        exchange,
-                        sent: now,
-                    };
-                }
-                Some(purpose)
-            }
-            other => {
-                *self = other;
-                None
-            }
+        if self.planned().is_none_or(|planned| planned.id != id) {
+            return None;
         }
+        let Self::Planned(exchange) = std::mem::take(self) else {
+            return None;
+        };
+        let purpose = exchange.purpose.clone();
+        if !matches!(purpose, Purpose::OpenStream(_)) {
+            *self = Self::InFlight {
+                exchange,
+                sent: now,
+            };
+        }
+        Some(purpose)
     }
 
     /// Notes the report for the exchange of this id; returns when it was sent, and `None` when it is not in flight.
     pub(super) fn reported(&mut self, id: ExchangeId, report: Report) -> Option<Timestamp> {
-        match std::mem::take(self) {
-            Self::InFlight { exchange, sent } if exchange.id == id => {
-                *self = Self::Reported(exchange, report);
-                Some(sent)
-            }
-            other => {
-                *self = other;
-                None
-            }
+        if self
+            .in_flight()
+            .is_none_or(|(exchange, _)| exchange.id != id)
+        {
+            return None;
         }
+        let Self::InFlight { exchange, sent } = std::mem::take(self) else {
+            return None;
+        };
+        *self = Self::Reported(exchange, report);
+        Some(sent)
     }
 
     /// Returns the exchange that was reported, with its report, once.
     pub(super) fn take_reported(&mut self) -> Option<(Exchange, Report)> {
-        match std::mem::take(self) {
-            Self::Reported(exchange, report) => Some((exchange, report)),
-            other => {
-                *self = other;
-                None
-            }
+        if !matches!(self, Self::Reported(..)) {
+            return None;
         }
+        let Self::Reported(exchange, report) = std::mem::take(self) else {
+            return None;
+        };
+        Some((exchange, report))
     }
 }
 

@@ -366,14 +366,16 @@ impl<P: Provider> Phase<P> {
         }
     }
 
-    /// Returns the stream of a task with an id.
+    /// Returns the stream of a task with an id, where the provider has one.
     pub(super) fn stream(&self) -> Option<&Stream> {
-        self.task().map(|follow| &follow.stream)
+        let task = self.task().filter(|_| P::CAPABILITIES.stream)?;
+        Some(&task.stream)
     }
 
-    /// Returns the stream of a task with an id.
+    /// Returns the stream of a task with an id, where the provider has one.
     pub(super) fn stream_mut(&mut self) -> Option<&mut Stream> {
-        self.task_mut().map(|follow| &mut follow.stream)
+        let task = self.task_mut().filter(|_| P::CAPABILITIES.stream)?;
+        Some(&mut task.stream)
     }
 
     /// Reports what became of each pending write; this may end a turn.

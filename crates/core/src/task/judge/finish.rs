@@ -18,7 +18,7 @@ impl<P: Provider> Finishing<P> {
         &mut self,
         cx: &mut Cx<'_, P>,
         read: &ReadKind,
-        report: Report,
+        report: &Report,
         budget: &OriginBudget,
     ) -> Move<P::Output> {
         let is_last = match self.read {
@@ -30,7 +30,7 @@ impl<P: Provider> Finishing<P> {
             return Move::Stay;
         }
         let result = sort(report).and_then(|reply| {
-            let result = cx.env.provider.read(&self.follow.id, read, &reply);
+            let result = cx.env.provider.read(&self.follow.id, read, reply);
             result.map_err(AttemptError::Unreadable)
         });
         let result = match result {

@@ -51,15 +51,17 @@ impl<P: Provider> Task<P> {
     pub(super) fn judge(&mut self, budget: &OriginBudget) {
         if let Some((exchange, report)) = self.link.take_reported() {
             let (phase, mut cx) = self.parts();
-            let next = phase.judge(&mut cx, exchange.purpose, report, budget);
-            self.go(next);
+            let next = phase.judge(&mut cx, &exchange.purpose, &report, budget);
+            if !next.is_stay() {
+                self.go(next);
+            }
             let (phase, mut cx) = self.parts();
             phase.update_clock(&mut cx);
         }
         let stream = self.phase.stream_mut().filter(|_| !self.link.is_busy());
         if let Some(report) = stream.and_then(Stream::take_report) {
             let (phase, mut cx) = self.parts();
-            let next = phase.judge_opening(&mut cx, report, budget);
+            let next = phase.judge_opening(&mut cx, &report, budget);
             self.go(next);
         }
     }
@@ -70,14 +72,14 @@ impl<P: Provider> Phase<P> {
     fn judge(
         &mut self,
         cx: &mut Cx<'_, P>,
-        purpose: Purpose,
-        report: Report,
+        purpose: &Purpose,
+        report: &Report,
         budget: &OriginBudget,
     ) -> Move<P::Output> {
         match (self, purpose) {
             (Self::Starting(starting), Purpose::Start) => starting.judge(cx, report, budget),
             (Self::Following(follow), purpose) => match purpose {
-                Purpose::Read(read) => follow.judge_poll(cx, &read, report, budget),
+                Purpose::Read(read) => follow.judge_poll(cx, read, report, budget),
                 Purpose::Check => follow.judge_check(cx, report, budget),
                 Purpose::Write => follow.judge_write(cx, report, budget),
                 Purpose::Reconcile => follow.judge_reconcile(cx, report, budget),
@@ -86,7 +88,7 @@ impl<P: Provider> Phase<P> {
                 Purpose::Start | Purpose::OpenStream(_) => Move::Stay,
             },
             (Self::Finishing(finish), Purpose::Read(read)) => {
-                finish.judge(cx, &read, report, budget)
+                finish.judge(cx, read, report, budget)
             }
             (Self::Starting(_) | Self::Finishing(_) | Self::Ended(_), _) => Move::Stay,
         }
@@ -96,7 +98,7 @@ impl<P: Provider> Phase<P> {
     fn judge_opening(
         &mut self,
         cx: &mut Cx<'_, P>,
-        report: Report,
+        report: &Report,
         budget: &OriginBudget,
     ) -> Move<P::Output> {
         if let Self::Following(follow) = self {
@@ -121,7 +123,7 @@ impl<P: Provider> Follow<P> {
         &mut self,
         cx: &mut Cx<'_, P>,
         read: &ReadKind,
-        report: Report,
+        report: &Report,
         budget: &OriginBudget,
     ) -> Move<P::Output> {
         // A poll result that waited for the conversation; a newer one replaces it.
@@ -132,7 +134,8 @@ impl<P: Provider> Follow<P> {
                 .take()
                 .filter(|_| *read == ReadKind::Questions),
         };
-        let result = sort(report).and_then(|reply| Ok((self.read(cx, read, &reply)?, reply)));
+        // Borrowed: a reply is large, and every poll comes through here.
+        let result = sort(report).and_then(|reply| Ok((self.read(cx, read, reply)?, reply)));
         let (result, reply) = match result {
             Ok(result) => result,
             Err(error) => return self.poll_showed_nothing(cx, read, moved, &error, budget),
@@ -157,7 +160,7 @@ impl<P: Provider> Follow<P> {
             }
             Some(TurnState::Unproven { cursor, working }) => {
                 let proof = Proof {
-                    reply: &reply,
+                    reply,
                     cursor: &cursor,
                     working,
                 };
@@ -573,11 +576,11 @@ impl<P: Provider> Follow<P> {
     fn judge_cancel(
         &mut self,
         cx: &mut Cx<'_, P>,
-        report: Report,
+        report: &Report,
         budget: &OriginBudget,
     ) -> Move<P::Output> {
         let reply = sort(report).and_then(|reply| {
-            let ours = cx.env.provider.check_accepted(&self.id, &reply);
+            let ours = cx.env.provider.check_accepted(&self.id, reply);
             ours.map_err(AttemptError::Unreadable)
         });
         let refused = reply.as_ref().err().and_then(refusal);
@@ -635,11 +638,12 @@ fn poll_reason(hint: Option<std::time::Duration>) -> WaitReason {
     }
 }
 
-pub(super) fn sort(report: Report) -> Result<Response, AttemptError> {
+/// Returns the reply if it is a 2xx, and otherwise what went wrong.
+pub(super) fn sort(report: &Report) -> Result<&Response, AttemptError> {
     match report {
         Ok(reply) if reply.status().is_success() => Ok(reply),
-        Ok(reply) => Err(AttemptError::Refused(Box::new(reply))),
-        Err(failure) => Err(AttemptError::Wire(failure)),
+        Ok(reply) => Err(AttemptError::Refused(Box::new(reply.clone()))),
+        Err(failure) => Err(AttemptError::Wire(failure.clone())),
     }
 }
 

@@ -24,12 +24,12 @@ impl Starting {
     pub(super) fn judge<P: Provider>(
         &mut self,
         cx: &mut Cx<'_, P>,
-        report: Report,
+        report: &Report,
         budget: &OriginBudget,
     ) -> Move<P::Output> {
         let error = match sort(report) {
             // An id that cannot be used in a request is as good as none.
-            Ok(reply) => match cx.env.provider.read_start(&reply).and_then(usable) {
+            Ok(reply) => match cx.env.provider.read_start(reply).and_then(usable) {
                 Ok(created) => {
                     budget.succeeded();
                     return Move::Follow(created);

@@ -610,7 +610,7 @@ impl<P: Provider> Follow<P> {
     pub(in crate::task) fn judge_unopened(
         &mut self,
         cx: &mut Cx<'_, P>,
-        report: Report,
+        report: &Report,
         budget: &OriginBudget,
     ) -> Move<P::Output> {
         let mut absent = false;
@@ -629,8 +629,8 @@ impl<P: Provider> Follow<P> {
                     ),
                 ))
             }
-            Ok(reply) => AttemptError::Refused(Box::new(reply)),
-            Err(failure) => AttemptError::Wire(failure),
+            Ok(reply) => AttemptError::Refused(Box::new(reply.clone())),
+            Err(failure) => AttemptError::Wire(failure.clone()),
         };
         if let Some(error) = access_lost(&error) {
             let id = self.id.clone();

@@ -51,13 +51,13 @@ impl<P: Provider> Follow<P> {
     pub(in crate::task) fn judge_check(
         &mut self,
         cx: &mut Cx<'_, P>,
-        report: Report,
+        report: &Report,
         budget: &OriginBudget,
     ) -> Move<P::Output> {
         let read = sort(report).and_then(|reply| {
-            let cursor = cx.env.provider.cursor(&self.id, &reply);
+            let cursor = cx.env.provider.cursor(&self.id, reply);
             let cursor = cursor.map_err(AttemptError::Unreadable)?;
-            Ok((cursor, self.read(cx, &ReadKind::Questions, &reply)?))
+            Ok((cursor, self.read(cx, &ReadKind::Questions, reply)?))
         });
         let (cursor, result) = match read {
             Ok(read) => read,
@@ -386,7 +386,7 @@ impl<P: Provider> Follow<P> {
     pub(in crate::task) fn judge_write(
         &mut self,
         cx: &mut Cx<'_, P>,
-        report: Report,
+        report: &Report,
         budget: &OriginBudget,
     ) -> Move<P::Output> {
         let Err(error) = self.accepted(cx, report, budget) else {
@@ -432,7 +432,7 @@ impl<P: Provider> Follow<P> {
     fn accepted(
         &self,
         cx: &Cx<'_, P>,
-        report: Report,
+        report: &Report,
         budget: &OriginBudget,
     ) -> Result<(), AttemptError> {
         match sort(report) {
@@ -443,7 +443,7 @@ impl<P: Provider> Follow<P> {
             }
             // Any other 2xx accepts the write, whatever its body is, unless the body is about another task.
             Ok(reply) => {
-                let ours = cx.env.provider.check_accepted(&self.id, &reply);
+                let ours = cx.env.provider.check_accepted(&self.id, reply);
                 ours.map_err(AttemptError::Unreadable)?;
                 budget.succeeded();
                 Ok(())
@@ -511,7 +511,7 @@ impl<P: Provider> Follow<P> {
     pub(in crate::task) fn judge_reconcile(
         &mut self,
         cx: &mut Cx<'_, P>,
-        report: Report,
+        report: &Report,
         budget: &OriginBudget,
     ) -> Move<P::Output> {
         let Some(write) = self.writes.front() else {
@@ -526,9 +526,9 @@ impl<P: Provider> Follow<P> {
         let read = sort(report).and_then(|reply| {
             let confirmation = match keyed {
                 Some(_) => Confirmation::Absent,
-                None => self.find_write(cx, write, &reply)?,
+                None => self.find_write(cx, write, reply)?,
             };
-            Ok((confirmation, self.read(cx, &ReadKind::Questions, &reply)?))
+            Ok((confirmation, self.read(cx, &ReadKind::Questions, reply)?))
         });
         let (confirmation, result) = match read {
             Ok(read) => read,
