@@ -37,7 +37,7 @@ pub(super) enum Link {
 }
 
 /// A request with its purpose.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Exchange {
     pub(super) id: ExchangeId,
     pub(super) purpose: Purpose,
@@ -126,34 +126,25 @@ impl Link {
     /// Notes that the planned request of this id was sent; returns its purpose. The one that opens a stream is given
     /// away.
     pub(super) fn sent(&mut self, id: ExchangeId, now: Timestamp) -> Option<Purpose> {
-        if self.planned().is_none_or(|planned| planned.id != id) {
-            return None;
-        }
-        let Self::Planned(exchange) = std::mem::take(self) else {
-            return None;
-        };
+        // Cloned, not moved: a link is as large as the reply that it may hold.
+        let planned = self.planned().filter(|planned| planned.id == id);
+        let exchange = planned?.clone();
         let purpose = exchange.purpose.clone();
-        if !matches!(purpose, Purpose::OpenStream(_)) {
-            *self = Self::InFlight {
+        *self = match purpose {
+            Purpose::OpenStream(_) => Self::Idle,
+            _ => Self::InFlight {
                 exchange,
                 sent: now,
-            };
-        }
+            },
+        };
         Some(purpose)
     }
 
     /// Notes the report for the exchange of this id; returns when it was sent, and `None` when it is not in flight.
     pub(super) fn reported(&mut self, id: ExchangeId, report: Report) -> Option<Timestamp> {
-        if self
-            .in_flight()
-            .is_none_or(|(exchange, _)| exchange.id != id)
-        {
-            return None;
-        }
-        let Self::InFlight { exchange, sent } = std::mem::take(self) else {
-            return None;
-        };
-        *self = Self::Reported(exchange, report);
+        let under_way = self.in_flight().filter(|(exchange, _)| exchange.id == id);
+        let (exchange, sent) = under_way?;
+        *self = Self::Reported(exchange.clone(), report);
         Some(sent)
     }
 
