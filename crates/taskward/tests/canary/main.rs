@@ -86,12 +86,13 @@ fn the_key_comes_out_nowhere_wherever_a_server_puts_it() {
         .with_writer(|| Log)
         .with_filter(ours.and(LevelFilter::DEBUG));
     tracing_subscriber::registry().with(layer).init();
+    // Most of them wait: for a silence, or for time that passes.
     let threads = 16;
+    let next = Mutex::new(all.iter());
+    let take = || next.lock().unwrap_or_else(PoisonError::into_inner).next();
     let cells: usize = std::thread::scope(|scope| {
-        let parts = all.chunks(all.len().div_ceil(threads));
-        let searched: Vec<_> = parts
-            .map(|part| scope.spawn(move || part.iter().map(search).sum::<usize>()))
-            .collect();
+        let work = || std::iter::from_fn(take).map(search).sum::<usize>();
+        let searched: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         searched
             .into_iter()
             .map(|part| part.join().expect("no panic"))
