@@ -7,14 +7,14 @@ use crate::key::IdempotencyKey;
 use crate::operation::Safety;
 use crate::outcome::TimeLimit;
 use crate::policy::Policy;
-use crate::provider::{PollResult, Provider};
+use crate::provider::{PollResult, Provider, ReadKind};
 use crate::question::{Answer, AnswerError};
 use crate::time::Timestamp;
 
 use super::cancel::Cancel;
 use super::clocks::Deadlines;
 use super::env::Env;
-use super::link::Link;
+use super::link::{Link, Read};
 use super::outbox::Outbox;
 use super::poller::Poller;
 use super::questions::{QuestionChange, Questions, answerable, fits};
@@ -86,6 +86,23 @@ impl<P: Provider> Follow<P> {
             writes: Writes::default(),
             turn: None,
             refused: None,
+        }
+    }
+
+    /// Returns what the provider is asked to read.
+    pub(super) fn kind_of(&self, read: Read) -> ReadKind {
+        match read {
+            Read::Status => ReadKind::Status,
+            Read::Questions => ReadKind::Questions,
+            Read::Events => ReadKind::Events {
+                cursor: self
+                    .stream
+                    .backfill
+                    .as_ref()
+                    .and_then(|fill| fill.cursor.clone()),
+            },
+            Read::Steps => ReadKind::Steps,
+            Read::Result => ReadKind::Result,
         }
     }
 

@@ -45,10 +45,10 @@ pub(super) struct Exchange {
 }
 
 /// What an exchange is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     Start,
-    Read(ReadKind),
+    Read(Read),
     /// The read that must precede a write.
     Check,
     /// The request of a pending write.
@@ -58,6 +58,28 @@ pub(super) enum Purpose {
     Cancel,
     /// Opens the stream after this event. Once it is sent it belongs to the stream's region.
     OpenStream(Option<EventSeq>),
+}
+
+/// A read of the task. What a page of its events begins at stands in the backfill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    Status,
+    Questions,
+    Events,
+    Steps,
+    Result,
+}
+
+impl Read {
+    /// Returns the read that a provider asks for first. Of those that no poll plans, a status poll says more.
+    pub(super) fn first(read: &ReadKind) -> Self {
+        match read {
+            ReadKind::Questions => Self::Questions,
+            ReadKind::Steps => Self::Steps,
+            ReadKind::Result => Self::Result,
+            ReadKind::Status | ReadKind::Events { .. } | ReadKind::Stream { .. } => Self::Status,
+        }
+    }
 }
 
 impl Link {
@@ -129,7 +151,7 @@ impl Link {
         // Cloned, not moved: a link is as large as the reply that it may hold.
         let planned = self.planned().filter(|planned| planned.id == id);
         let exchange = planned?.clone();
-        let purpose = exchange.purpose.clone();
+        let purpose = exchange.purpose;
         *self = match purpose {
             Purpose::OpenStream(_) => Self::Idle,
             _ => Self::InFlight {

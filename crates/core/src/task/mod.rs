@@ -39,7 +39,7 @@ use crate::key::IdempotencyKey;
 use crate::origin::Origin;
 use crate::outcome::Outcome;
 use crate::policy::Policy;
-use crate::provider::{MatchCriteria, Provider, ReadKind};
+use crate::provider::{MatchCriteria, Provider};
 use crate::question::{Answer, AnswerError, Question};
 use crate::reason::{FailedAttempt, RetryReason};
 use crate::request::Request;
@@ -56,7 +56,7 @@ use env::Env;
 use follow::{Cx, Follow};
 use intent::Intent;
 pub use intent::UnconfirmedStart;
-use link::{Link, Purpose, Report};
+use link::{Link, Purpose, Read, Report};
 use outbox::Outbox;
 pub use park::Parked;
 use phase::{Move, Phase, Starting};
@@ -392,7 +392,7 @@ impl<P: Provider> Task<P> {
                     starting.attempts += 1;
                 }
             }
-            Purpose::Read(ReadKind::Status) => {
+            Purpose::Read(Read::Status) => {
                 if let Phase::Following(follow) = &mut self.phase {
                     follow.poller.last_polled_at = Some(now);
                 }
@@ -487,7 +487,7 @@ impl<P: Provider> Task<P> {
             && follow.stream.end.is_none()
         {
             // The stream now reports what happens; status polls only cross-check it.
-            follow.poll_again(&mut cx, ReadKind::Status, None);
+            follow.poll_again(&mut cx, None);
         }
     }
 

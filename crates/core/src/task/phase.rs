@@ -368,14 +368,18 @@ impl<P: Provider> Phase<P> {
 
     /// Returns the stream of a task with an id, where the provider has one.
     pub(super) fn stream(&self) -> Option<&Stream> {
-        let task = self.task().filter(|_| P::CAPABILITIES.stream)?;
-        Some(&task.stream)
+        match P::CAPABILITIES.stream {
+            true => self.task().map(|task| &task.stream),
+            false => None,
+        }
     }
 
     /// Returns the stream of a task with an id, where the provider has one.
     pub(super) fn stream_mut(&mut self) -> Option<&mut Stream> {
-        let task = self.task_mut().filter(|_| P::CAPABILITIES.stream)?;
-        Some(&mut task.stream)
+        match P::CAPABILITIES.stream {
+            true => self.task_mut().map(|task| &mut task.stream),
+            false => None,
+        }
     }
 
     /// Reports what became of each pending write; this may end a turn.

@@ -23,7 +23,7 @@ use super::cancel::{Cancel, DetachCause};
 use super::env::Env;
 use super::follow::{Cx, Follow};
 use super::intent::old_key;
-use super::link::{Exchange, Purpose};
+use super::link::{Exchange, Purpose, Read};
 use super::phase::{Finishing, LastRead, Move, Phase};
 use super::stream::{OPENING, Stream, StreamState};
 use super::writes::PendingWrite;
@@ -237,11 +237,11 @@ impl<P: Provider> Task<P> {
             Phase::Following(follow) => follow.plan(&self.env, &self.cancel, &mut plan),
             Phase::Finishing(finish) => match &finish.read {
                 LastRead::Fetching(fetching) => {
-                    let read = Purpose::Read(ReadKind::Result);
+                    let read = Purpose::Read(Read::Result);
                     plan.offer(fetching.due, WaitReason::Result, Some(read));
                 }
                 LastRead::Tracing(tracing) => {
-                    let read = Purpose::Read(ReadKind::Steps);
+                    let read = Purpose::Read(Read::Steps);
                     plan.offer(tracing.due, WaitReason::Backoff, Some(read));
                 }
             },
@@ -295,7 +295,7 @@ impl<P: Provider> Task<P> {
             .left(self.env.now)
             .map(|left| left.max(Duration::from_millis(1)));
         let (kind, safety) = match (purpose, &self.phase) {
-            (Purpose::Read(ReadKind::Status), Phase::Following(follow)) => {
+            (Purpose::Read(Read::Status), Phase::Following(follow)) => {
                 return follow.poller.status_limits().within(left);
             }
             (Purpose::Start, Phase::Starting(starting)) if starting.request.is_form() => {
@@ -411,10 +411,8 @@ impl<P: Provider> Follow<P> {
         if P::CAPABILITIES.events
             && let Some(fill) = &self.stream.backfill
         {
-            let read = ReadKind::Events {
-                cursor: fill.cursor.clone(),
-            };
-            return plan.offer(fill.due, fill.reason(), Some(Purpose::Read(read)));
+            let page = Purpose::Read(Read::Events);
+            return plan.offer(fill.due, fill.reason(), Some(page));
         }
         if let Some(write) = self.writes.front()
             && !detaching
@@ -425,23 +423,23 @@ impl<P: Provider> Follow<P> {
             return;
         }
         let (mut due, mut why) = self.poller.due();
-        let read = &self.poller.planned().read;
+        let read = self.poller.planned().read;
         if let Some(until) = self.deferred_until(read, detaching)
             && due < until
         {
             (due, why) = (until, WaitReason::Opening);
         }
-        plan.offer_due(now, due, why, Purpose::Read(read.clone()));
+        plan.offer_due(now, due, why, Purpose::Read(read));
         if P::CAPABILITIES.stream {
             self.plan_stream(env, plan);
         }
     }
 
     /// Returns until when this read is postponed, because the stream that is being opened may soon make it unnecessary.
-    fn deferred_until(&self, read: &ReadKind, detaching: bool) -> Option<Timestamp> {
+    fn deferred_until(&self, read: Read, detaching: bool) -> Option<Timestamp> {
         let since = self.stream.opening_since()?;
         let awaited = detaching || self.stream.end.is_some();
-        (*read == ReadKind::Status && !awaited).then(|| since.after(OPENING))
+        (read == Read::Status && !awaited).then(|| since.after(OPENING))
     }
 
     fn plan_stream(&self, env: &Env<P>, plan: &mut NextExchange<Purpose>) {
@@ -460,11 +458,13 @@ impl<P: Provider> Follow<P> {
         let (provider, id) = (&env.provider, &self.id);
         match purpose {
             Purpose::Start => Err(BuildError::new("the task has started")),
-            Purpose::Read(ReadKind::Status) => {
+            Purpose::Read(Read::Status) => {
                 let build = || provider.read_request(id, &ReadKind::Status);
                 self.poller.status_request(build)
             }
-            Purpose::Read(read) => provider.read_request(id, read).map(Arc::new),
+            Purpose::Read(read) => provider
+                .read_request(id, &self.kind_of(*read))
+                .map(Arc::new),
             Purpose::Check | Purpose::Reconcile => provider
                 .read_request(id, &ReadKind::Questions)
                 .map(Arc::new),
@@ -512,7 +512,7 @@ impl<P: Provider> Follow<P> {
                 Move::Stay
             }
             // The cursor came from the server, so this is no failure of the task.
-            Purpose::Read(ReadKind::Events { .. }) => self.list_unusable(cx),
+            Purpose::Read(Read::Events) => self.list_unusable(cx),
             Purpose::Start | Purpose::Read(_) => {
                 let id = self.id.clone();
                 let reason = UnavailableReason::Unbuildable(why);

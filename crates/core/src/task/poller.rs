@@ -7,13 +7,14 @@ use crate::error::ApiError;
 use crate::limits::{Kind, Limits};
 use crate::operation::Safety;
 use crate::policy::Policy;
-use crate::provider::{Provider, ReadKind};
+use crate::provider::Provider;
 use crate::reason::WaitReason;
 use crate::request::Request;
 use crate::snapshot::{ResumeError, SavedApiError, SavedNotFound, SavedPoll, SavedRead, Since};
 use crate::time::{Timestamp, millis};
 
 use super::env::Env;
+use super::link::Read;
 use super::poll_interval::PollInterval;
 
 /// The next poll, and what earlier polls have shown about polling.
@@ -36,7 +37,7 @@ pub(super) struct Poller {
 /// A planned read of the task.
 #[derive(Debug, Clone)]
 pub(super) struct NextPoll {
-    pub(super) read: ReadKind,
+    pub(super) read: Read,
     pub(super) due: Timestamp,
     pub(super) why: WaitReason,
 }
@@ -56,7 +57,7 @@ impl Poller {
     pub(super) fn new(policy: &Policy, now: Timestamp) -> Self {
         Self {
             next: NextPoll {
-                read: ReadKind::Status,
+                read: Read::Status,
                 due: now,
                 why: WaitReason::PollInterval,
             },
@@ -75,24 +76,23 @@ impl Poller {
     }
 
     /// Plans the next poll. This is the only place that does.
-    pub(super) fn plan(&mut self, read: ReadKind, due: Timestamp, why: WaitReason) {
+    pub(super) fn plan(&mut self, read: Read, due: Timestamp, why: WaitReason) {
         self.next = NextPoll { read, due, why };
     }
 
     /// Plans a status poll for now.
     pub(super) fn poll_now(&mut self, now: Timestamp) {
-        self.plan(ReadKind::Status, now, WaitReason::PollInterval);
+        self.plan(Read::Status, now, WaitReason::PollInterval);
     }
 
     /// Plans this read for now, because a status poll or an event asks for it.
-    pub(super) fn read_now(&mut self, read: ReadKind, now: Timestamp) {
+    pub(super) fn read_now(&mut self, read: Read, now: Timestamp) {
         self.plan(read, now, WaitReason::PollInterval);
     }
 
     /// Moves the planned poll to another time.
     pub(super) fn postpone(&mut self, due: Timestamp, why: WaitReason) {
-        let read = std::mem::replace(&mut self.next.read, ReadKind::Status);
-        self.plan(read, due, why);
+        self.plan(self.next.read, due, why);
     }
 
     /// Returns the time of the next poll: the largest of the server's hint, the floor and the schedule's wait with
@@ -122,7 +122,7 @@ impl Poller {
     /// interval from the last one.
     pub(super) fn due(&self) -> (Timestamp, WaitReason) {
         let next = &self.next;
-        if let (ReadKind::Status, Some(polled)) = (&next.read, self.last_polled_at) {
+        if let (Read::Status, Some(polled)) = (&next.read, self.last_polled_at) {
             let floor = polled.as_millis().saturating_add(self.interval.floor);
             if next.due.as_millis() < floor {
                 return (Timestamp::from_millis(floor), WaitReason::Floor);
@@ -145,7 +145,7 @@ impl Poller {
         } = self;
         SavedPoll {
             read: match read {
-                ReadKind::Questions => SavedRead::Questions,
+                Read::Questions => SavedRead::Questions,
                 // A status poll asks again for every other read.
                 _ => SavedRead::Status,
             },
@@ -171,8 +171,8 @@ impl Poller {
             not_found,
         } = saved;
         let read = match read {
-            SavedRead::Status => ReadKind::Status,
-            SavedRead::Questions => ReadKind::Questions,
+            SavedRead::Status => Read::Status,
+            SavedRead::Questions => Read::Questions,
         };
         self.plan(read, time.due(due), WaitReason::PollInterval);
         self.interval.resume(interval);

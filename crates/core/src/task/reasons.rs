@@ -1,12 +1,12 @@
 //! What a task says about its own activity: computed only when asked for, so that polling costs nothing more.
 
-use crate::provider::{Provider, ReadKind};
+use crate::provider::Provider;
 use crate::reason::{RequestPurpose, WaitReason};
 use crate::time::Timestamp;
 
 use super::Task;
 use super::intent::{UnconfirmedStart, is_key_old};
-use super::link::Purpose;
+use super::link::{Purpose, Read};
 use super::phase::{Last, Phase};
 use super::writes::WriteKind;
 
@@ -23,12 +23,11 @@ impl<P: Provider> Task<P> {
                 _ => RequestPurpose::Start,
             },
             Purpose::Read(read) => match read {
-                ReadKind::Status => RequestPurpose::Status,
-                ReadKind::Questions => RequestPurpose::Questions,
-                ReadKind::Events { .. } => RequestPurpose::Events,
-                ReadKind::Stream { .. } => RequestPurpose::Stream,
-                ReadKind::Steps => RequestPurpose::Steps,
-                ReadKind::Result => RequestPurpose::Result,
+                Read::Status => RequestPurpose::Status,
+                Read::Questions => RequestPurpose::Questions,
+                Read::Events => RequestPurpose::Events,
+                Read::Steps => RequestPurpose::Steps,
+                Read::Result => RequestPurpose::Result,
             },
             Purpose::Check => RequestPurpose::Check,
             Purpose::Write => match self.phase.writes().front().map(|write| &write.kind) {

@@ -300,7 +300,7 @@ impl<P: Provider> Follow<P> {
             match self.deferred.take() {
                 Some(result) => return self.apply(cx, result),
                 None if self.stream.end.is_some() => {}
-                None => self.poll_again(cx, crate::ReadKind::Status, None),
+                None => self.poll_again(cx, None),
             }
             Move::Stay
         })

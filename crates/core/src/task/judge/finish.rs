@@ -4,10 +4,11 @@ use crate::budget::OriginBudget;
 use crate::event::Event;
 use crate::id::TaskId;
 use crate::outcome::{Outcome, UnavailableReason};
-use crate::provider::{PollResult, Provider, ReadKind};
+use crate::provider::{PollResult, Provider};
 use crate::reason::{FailedAttempt, RetryReason};
 use crate::retry::AttemptError;
 use crate::task::follow::Cx;
+use crate::task::link::Read;
 use crate::task::phase::{Fetching, Finishing, LastRead, Move, STEPS_READS, Terminal, Tracing};
 use crate::task::poller::Poller;
 
@@ -17,22 +18,19 @@ impl<P: Provider> Finishing<P> {
     pub(super) fn judge(
         &mut self,
         cx: &mut Cx<'_, P>,
-        read: &ReadKind,
+        read: Read,
         report: &Report,
         budget: &OriginBudget,
     ) -> Move<P::Output> {
         let is_last = match self.read {
-            LastRead::Fetching(_) => *read == ReadKind::Result,
-            LastRead::Tracing(_) => *read == ReadKind::Steps,
+            LastRead::Fetching(_) => read == Read::Result,
+            LastRead::Tracing(_) => read == Read::Steps,
         };
         if !is_last {
             // It was sent before the task was known to be over.
             return Move::Stay;
         }
-        let result = sort(report).and_then(|reply| {
-            let result = cx.env.provider.read(&self.follow.id, read, reply);
-            result.map_err(AttemptError::Unreadable)
-        });
+        let result = sort(report).and_then(|reply| self.follow.read(cx, read, reply));
         let result = match result {
             Ok(result) => {
                 budget.succeeded();

@@ -23,7 +23,7 @@ use crate::time::{Timestamp, millis};
 
 use super::cancel::{CancelReply, CancelState};
 use super::follow::{Cx, Follow, StatusFreshness};
-use super::link::Purpose;
+use super::link::{Purpose, Read};
 use super::phase::{Move, Phase, Terminal};
 use super::poller::{NOT_FOUND_READS, NotFound};
 use super::stream::asked::LastWait;
@@ -79,7 +79,7 @@ impl<P: Provider> Phase<P> {
         match (self, purpose) {
             (Self::Starting(starting), Purpose::Start) => starting.judge(cx, report, budget),
             (Self::Following(follow), purpose) => match purpose {
-                Purpose::Read(read) => follow.judge_poll(cx, read, report, budget),
+                Purpose::Read(read) => follow.judge_poll(cx, *read, report, budget),
                 Purpose::Check => follow.judge_check(cx, report, budget),
                 Purpose::Write => follow.judge_write(cx, report, budget),
                 Purpose::Reconcile => follow.judge_reconcile(cx, report, budget),
@@ -88,7 +88,7 @@ impl<P: Provider> Phase<P> {
                 Purpose::Start | Purpose::OpenStream(_) => Move::Stay,
             },
             (Self::Finishing(finish), Purpose::Read(read)) => {
-                finish.judge(cx, read, report, budget)
+                finish.judge(cx, *read, report, budget)
             }
             (Self::Starting(_) | Self::Finishing(_) | Self::Ended(_), _) => Move::Stay,
         }
@@ -122,17 +122,14 @@ impl<P: Provider> Follow<P> {
     fn judge_poll(
         &mut self,
         cx: &mut Cx<'_, P>,
-        read: &ReadKind,
+        read: Read,
         report: &Report,
         budget: &OriginBudget,
     ) -> Move<P::Output> {
         // A poll result that waited for the conversation; a newer one replaces it.
         let moved = match P::CAPABILITIES.events {
             true => None,
-            false => self
-                .deferred
-                .take()
-                .filter(|_| *read == ReadKind::Questions),
+            false => self.deferred.take().filter(|_| read == Read::Questions),
         };
         // Borrowed: a reply is large, and every poll comes through here.
         let result = sort(report).and_then(|reply| Ok((self.read(cx, read, reply)?, reply)));
@@ -144,7 +141,7 @@ impl<P: Provider> Follow<P> {
         self.poller.succeeded();
         cx.env.liveness.last_reply_at = Some(cx.env.now);
         if P::CAPABILITIES.stream
-            && *read == ReadKind::Status
+            && read == Read::Status
             && let Some(unconfirmed) = &mut self.stream.end
         {
             unconfirmed.reply = Some(reply.clone());
@@ -178,10 +175,10 @@ impl<P: Provider> Follow<P> {
     fn read(
         &self,
         cx: &Cx<'_, P>,
-        read: &ReadKind,
+        read: Read,
         reply: &Response,
     ) -> Result<PollResult<P::Output>, AttemptError> {
-        let result = cx.env.provider.read(&self.id, read, reply);
+        let result = cx.env.provider.read(&self.id, &self.kind_of(read), reply);
         result.map_err(AttemptError::Unreadable)
     }
 
@@ -196,7 +193,7 @@ impl<P: Provider> Follow<P> {
             self.begin_backfill(cx);
         } else if self.wants_conversation(cx, &result) {
             self.deferred = Some(result);
-            self.poller.read_now(ReadKind::Questions, cx.env.now);
+            self.poller.read_now(Read::Questions, cx.env.now);
         } else {
             return self.apply(cx, result);
         }
@@ -207,11 +204,11 @@ impl<P: Provider> Follow<P> {
     fn poll_failed(
         &mut self,
         cx: &mut Cx<'_, P>,
-        read: &ReadKind,
+        read: Read,
         error: &AttemptError,
         budget: &OriginBudget,
     ) -> Move<P::Output> {
-        if matches!(read, ReadKind::Events { .. }) {
+        if read == Read::Events {
             return self.page_failed(cx, error, budget);
         }
         let (due, why) = match self.count_failed_poll(cx, error, budget) {
@@ -222,10 +219,10 @@ impl<P: Provider> Follow<P> {
             unconfirmed.contradicted_at.get_or_insert(cx.env.now);
         }
         // The next status read requests again what this reply called for.
-        let next = if matches!(read, ReadKind::Questions) {
-            ReadKind::Questions
+        let next = if read == Read::Questions {
+            Read::Questions
         } else {
-            ReadKind::Status
+            Read::Status
         };
         self.poller.plan(next, due, why);
         Move::Stay
@@ -350,19 +347,19 @@ impl<P: Provider> Follow<P> {
                 let reason = |asked: &Question| by_conversation(asked, None, ours);
                 self.questions.paused = false;
                 self.questions.withdraw(reason, &mut cx.out.events);
-                self.poll_again(cx, ReadKind::Status, None);
+                self.poll_again(cx, None);
             }
             PollResult::Asking(questions) => self.apply_asking(cx, questions),
             // What was reported before stays valid until a read says more.
             PollResult::Unclear => {
-                self.poll_again(cx, ReadKind::Status, None);
+                self.poll_again(cx, None);
                 self.tell_unclear(cx);
             }
             PollResult::Waiting(status) => {
                 self.record_status(cx, status);
                 self.questions.paused = false;
                 self.ask_as_events_tell(cx);
-                self.poll_again(cx, ReadKind::Status, None);
+                self.poll_again(cx, None);
             }
             PollResult::ReadFirst(ReadKind::Result, status) => {
                 self.record_status(cx, status);
@@ -373,10 +370,10 @@ impl<P: Provider> Follow<P> {
             PollResult::ReadFirst(read, status) => {
                 self.record_status(cx, status);
                 self.questions.paused = false;
-                self.poller.read_now(read, cx.env.now);
+                self.poller.read_now(Read::first(&read), cx.env.now);
             }
             // Only a result read brings the answer; here it only shows that there is one.
-            PollResult::Ready(_) => self.poll_again(cx, ReadKind::Status, None),
+            PollResult::Ready(_) => self.poll_again(cx, None),
             PollResult::Succeeded(status, output) => {
                 self.record_status(cx, status);
                 let id = self.id.clone();
@@ -403,7 +400,7 @@ impl<P: Provider> Follow<P> {
         if let Some(news) = news {
             cx.out.events.push(news);
         }
-        self.poll_again(cx, ReadKind::Status, hint);
+        self.poll_again(cx, hint);
     }
 
     /// Applies the questions that a read shows.
@@ -416,7 +413,7 @@ impl<P: Provider> Follow<P> {
             let reason = |asked: &Question| by_conversation(asked, newest, ours);
             self.questions.offer(questions, reason, &mut cx.out.events);
         }
-        self.poll_again(cx, ReadKind::Status, None);
+        self.poll_again(cx, None);
     }
 
     /// Reports that the newest message could not be read; it is read again.
@@ -533,15 +530,10 @@ impl<P: Provider> Follow<P> {
     }
 
     /// Plans the next poll by the schedule.
-    pub(super) fn poll_again(
-        &mut self,
-        cx: &mut Cx<'_, P>,
-        read: ReadKind,
-        hint: Option<std::time::Duration>,
-    ) {
+    pub(super) fn poll_again(&mut self, cx: &mut Cx<'_, P>, hint: Option<std::time::Duration>) {
         if !P::CAPABILITIES.stream {
             let due = self.poller.schedule(cx.env, hint);
-            return self.poller.plan(read, due, poll_reason(hint));
+            return self.poller.plan(Read::Status, due, poll_reason(hint));
         }
         if self.stream.end.is_some() {
             return self.read_again_after_end(cx);
@@ -568,7 +560,7 @@ impl<P: Provider> Follow<P> {
             }
             Some(_) | None => (self.poller.schedule(cx.env, hint), poll_reason(hint)),
         };
-        self.poller.plan(read, due, why);
+        self.poller.plan(Read::Status, due, why);
     }
 
     // --- cancel --------------------------------------------------------------------------------------------------
@@ -614,7 +606,7 @@ impl<P: Provider> Follow<P> {
     /// for.
     fn detach_once_confirmed(&self, cx: &Cx<'_, P>) -> Move<P::Output> {
         let planned = self.poller.planned();
-        let at_work = planned.read == ReadKind::Status && planned.due > cx.env.now;
+        let at_work = planned.read == Read::Status && planned.due > cx.env.now;
         let refused = matches!(cx.cancel.state, CancelState::Refused(_));
         if cx.cancel.detaching.is_some() && at_work && refused {
             return Move::End(self.detached(cx));

@@ -9,11 +9,12 @@ use crate::error::{ReadError, ReadErrorKind};
 use crate::event::{Event, RawEvent};
 use crate::id::EventSeq;
 use crate::outcome::{Outcome, UnavailableReason};
-use crate::provider::{EventKind, PollResult, Provider, ReadKind, StreamEvent, UnconfirmedEnd};
+use crate::provider::{EventKind, PollResult, Provider, StreamEvent, UnconfirmedEnd};
 use crate::question::{Question, WithdrawReason};
 use crate::reason::{FailedAttempt, RetryReason, WaitReason};
 use crate::retry::{self, AttemptError};
 use crate::task::follow::{Cx, Follow, StatusFreshness};
+use crate::task::link::Read;
 use crate::task::phase::{Move, Terminal};
 use crate::task::questions::KnownAs;
 use crate::task::stream::asked::{AskedChange, AskedInStream, AskedState, LastWait};
@@ -242,7 +243,7 @@ impl<P: Provider> Follow<P> {
         }
         if first {
             // From now on status polls only cross-check the stream.
-            self.poll_again(cx, ReadKind::Status, None);
+            self.poll_again(cx, None);
         }
         self.take_contiguous(cx, *event);
         self.postpone_check(cx);
@@ -522,7 +523,7 @@ impl<P: Provider> Follow<P> {
         unconfirmed.tries += 1;
         unconfirmed.contradicted_at.get_or_insert(cx.env.now);
         let due = cx.env.now.after(wait);
-        self.poller.plan(ReadKind::Status, due, WaitReason::Confirm);
+        self.poller.plan(Read::Status, due, WaitReason::Confirm);
     }
 
     /// Ends the task by the event that no read has confirmed for long enough.

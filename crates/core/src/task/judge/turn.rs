@@ -9,7 +9,7 @@ use crate::question::Answered;
 use crate::response::Response;
 use crate::seed::hex;
 use crate::task::follow::{Cx, Follow, StatusFreshness};
-use crate::task::link::{Link, Purpose};
+use crate::task::link::{Link, Purpose, Read};
 use crate::task::phase::Move;
 use crate::task::turn::TurnChange;
 use crate::task::{Turn, TurnState};
@@ -83,7 +83,7 @@ impl<P: Provider> Follow<P> {
             | PollResult::Paused(_)
             | PollResult::Unknown(_)
             | PollResult::Events(_) => {
-                self.poll_again(cx, ReadKind::Status, None);
+                self.poll_again(cx, None);
                 Move::Stay
             }
         }
@@ -93,7 +93,7 @@ impl<P: Provider> Follow<P> {
     pub(super) fn prove(
         &mut self,
         cx: &mut Cx<'_, P>,
-        read: &ReadKind,
+        read: Read,
         result: PollResult<P::Output>,
         proof: &Proof<'_>,
     ) -> Move<P::Output> {
@@ -119,7 +119,7 @@ impl<P: Provider> Follow<P> {
     fn has_moved(
         &self,
         cx: &Cx<'_, P>,
-        read: &ReadKind,
+        read: Read,
         result: &PollResult<P::Output>,
         proof: &Proof<'_>,
         unmoved: Duration,
@@ -127,7 +127,7 @@ impl<P: Provider> Follow<P> {
         let provider = &cx.env.provider;
         match (read, result) {
             (_, PollResult::Pending(_)) => true,
-            (ReadKind::Questions, _) => {
+            (Read::Questions, _) => {
                 let text = self.turn.as_ref().map_or("", |turn| turn.text.as_str());
                 let found = provider.find_write(&self.id, proof.reply, proof.cursor, text);
                 matches!(
@@ -155,20 +155,20 @@ impl<P: Provider> Follow<P> {
     fn wait_for_proof(
         &mut self,
         cx: &mut Cx<'_, P>,
-        read: &ReadKind,
+        read: Read,
         result: PollResult<P::Output>,
         unmoved: Duration,
     ) -> Move<P::Output> {
         match (read, result) {
             // The conversation is read, too: the machine may have slept since the last poll.
-            (ReadKind::Questions, _) if unmoved > UNMOVED => {
+            (Read::Questions, _) if unmoved > UNMOVED => {
                 let id = self.id.clone();
                 return Move::End(Outcome::ResultUnavailable {
                     id,
                     reason: UnavailableReason::NothingNew,
                 });
             }
-            (ReadKind::Questions, _) => self.poll_again(cx, ReadKind::Status, None),
+            (Read::Questions, _) => self.poll_again(cx, None),
             // The task paused or ended, before or after our message: the conversation shows which.
             (
                 _,
@@ -180,13 +180,13 @@ impl<P: Provider> Follow<P> {
                 | PollResult::Ready(_)
                 | PollResult::Succeeded(..),
             ) => {
-                self.poller.read_now(ReadKind::Questions, cx.env.now);
+                self.poller.read_now(Read::Questions, cx.env.now);
             }
             (_, result) => {
                 if let PollResult::Unknown(status) | PollResult::Paused(status) = result {
                     self.record_status(cx, status);
                 }
-                self.poll_again(cx, ReadKind::Status, None);
+                self.poll_again(cx, None);
             }
         }
         Move::Stay

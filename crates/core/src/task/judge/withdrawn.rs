@@ -1,11 +1,12 @@
 //! Why a question is no longer open, according to the conversation.
 
 use crate::budget::OriginBudget;
-use crate::provider::{PollResult, Provider, ReadKind};
+use crate::provider::{PollResult, Provider};
 use crate::question::{Question, WithdrawReason};
 use crate::retry::AttemptError;
 
 use crate::task::follow::{Cx, Follow, StatusFreshness};
+use crate::task::link::Read;
 use crate::task::phase::Move;
 
 use super::access_lost;
@@ -60,7 +61,7 @@ impl<P: Provider> Follow<P> {
     pub(super) fn poll_showed_nothing(
         &mut self,
         cx: &mut Cx<'_, P>,
-        read: &ReadKind,
+        read: Read,
         moved: Option<PollResult<P::Output>>,
         error: &AttemptError,
         budget: &OriginBudget,

@@ -7,7 +7,7 @@ use crate::error::{ApiError, ReadError, ReadErrorKind};
 use crate::event::Event;
 use crate::operation::Safety;
 use crate::outcome::Outcome;
-use crate::provider::{Confirmation, PollResult, Provider, ReadKind};
+use crate::provider::{Confirmation, PollResult, Provider};
 use crate::question::{Answer, Answered, Question, WithdrawReason};
 use crate::reason::WaitReason;
 use crate::retry::{self, AttemptError, Retryability};
@@ -16,7 +16,7 @@ use super::{Report, access_lost, by_conversation, refusal, sort};
 use crate::id::QuestionId;
 use crate::response::Response;
 use crate::task::follow::{Cx, Follow, StatusFreshness};
-use crate::task::link::Purpose;
+use crate::task::link::{Purpose, Read};
 use crate::task::phase::{Move, Starting};
 use crate::task::questions::QuestionChange;
 use crate::task::still_asked::{Asked, KnownEvents, StillAsked};
@@ -57,7 +57,7 @@ impl<P: Provider> Follow<P> {
         let read = sort(report).and_then(|reply| {
             let cursor = cx.env.provider.cursor(&self.id, reply);
             let cursor = cursor.map_err(AttemptError::Unreadable)?;
-            Ok((cursor, self.read(cx, &ReadKind::Questions, reply)?))
+            Ok((cursor, self.read(cx, Read::Questions, reply)?))
         });
         let (cursor, result) = match read {
             Ok(read) => read,
@@ -528,7 +528,7 @@ impl<P: Provider> Follow<P> {
                 Some(_) => Confirmation::Absent,
                 None => self.find_write(cx, write, reply)?,
             };
-            Ok((confirmation, self.read(cx, &ReadKind::Questions, reply)?))
+            Ok((confirmation, self.read(cx, Read::Questions, reply)?))
         });
         let (confirmation, result) = match read {
             Ok(read) => read,
@@ -667,7 +667,7 @@ impl<P: Provider> Follow<P> {
         }
         self.poller.restart();
         if next.is_stay() {
-            self.poll_again(cx, ReadKind::Status, None);
+            self.poll_again(cx, None);
         }
         cx.out.save.need();
         self.update_clock(cx);
