@@ -8,6 +8,7 @@ use crate::time::Timestamp;
 
 use super::questions::{QuestionState, Questions};
 use super::stream::Stream;
+use super::stream::health::Availability;
 
 /// The proof that a read of the task, with the events that it rests on, shows it waiting for an answer to this question.
 #[derive(Debug, Clone)]
@@ -94,7 +95,7 @@ pub(super) struct KnownEvents<'a> {
 impl KnownEvents<'_> {
     /// Returns whether the list, or a stream that is opened again, may yet say what the task waits for.
     pub(super) fn may_come(&self) -> bool {
-        let is_reopening = self.stream.open().is_none() && !self.stream.health.fell_back();
-        self.has_list || is_reopening
+        let is_expected = self.stream.health.availability == Availability::Expected;
+        self.has_list || (is_expected && self.stream.open().is_none())
     }
 }

@@ -43,6 +43,10 @@ fn drive(
                     ("GET", path) if path.contains("/events") => {
                         task.handle_response(id, Response::new(list, "no list"), at(now));
                     }
+                    // There is a stream if there is a list, and it cannot be opened.
+                    ("GET", _) if list == StatusCode::METHOD_NOT_ALLOWED => {
+                        task.handle_response(id, Response::new(list, "no stream"), at(now));
+                    }
                     ("GET", _) => {
                         task.handle_failure(id, ExchangeFailure::abandoned(), at(now));
                     }
