@@ -134,9 +134,10 @@ impl EventQueue {
     }
 
     /// Returns the event to deliver next, unless it is held back.
+    #[inline]
     pub(super) fn first(&self) -> Option<(EventNo, EventId, &Arc<Event>)> {
-        let no = EventNo(self.taken + 1);
         let (id, event) = self.queue.front()?;
+        let no = EventNo(self.taken + 1);
         (self.hold_back.first() != Some(no.0)).then_some((no, *id, event))
     }
 

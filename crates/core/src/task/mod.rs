@@ -455,7 +455,7 @@ impl<P: Provider> Task<P> {
         // Only a failure without a head brought no byte of the server.
         let has_head = !matches!(&report, Err(failure) if failure.head().is_none());
         let (phase, cx) = self.parts();
-        let mut stream = phase.task_mut().map(|follow| &mut follow.stream);
+        let mut stream = phase.stream_mut();
         if let Some(opening) = stream.as_mut().and_then(|stream| stream.opening_of(id)) {
             opening.report = Some(report);
         } else if let Some(sent) = cx.link.reported(id, report) {

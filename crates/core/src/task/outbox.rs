@@ -23,6 +23,7 @@ impl Outbox {
     }
 
     /// Returns the revision that must be stored before anything else leaves, if one must.
+    #[inline]
     pub(super) fn due_revision(&mut self, now: Timestamp) -> Option<Revision> {
         if self.record.is_due(&self.events, now) && !self.save.is_due() {
             self.save.need();

@@ -293,7 +293,7 @@ impl Questions {
 
     /// Returns whether the task waits for a human, by a question or by a review.
     pub(super) fn wait_for_a_human(&self) -> bool {
-        self.paused || (!self.entries.is_empty() && self.open().next().is_some())
+        self.paused || (!self.is_empty() && self.open().next().is_some())
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &QuestionEntry> {
@@ -313,6 +313,11 @@ impl Questions {
             None => entry.told_as = Some(events.push(event)),
         }
         self.entries.insert(entry.question.id.clone(), entry);
+    }
+
+    /// Returns whether no question was ever asked: then a poll need not ask about any.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// Returns the questions that a human may answer now.

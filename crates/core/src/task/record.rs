@@ -81,6 +81,10 @@ impl Record {
 
     /// Returns whether delivered events must be recorded before the next one is delivered.
     pub(super) fn is_due(&self, events: &EventQueue, now: Timestamp) -> bool {
+        let behind = self.is_behind(events);
+        if events.is_empty() && !behind {
+            return false;
+        }
         let first = events.first();
         let is_unstored = |(_, id, event): (_, EventId, &Arc<Event>)| match id {
             EventId::Own(no) => no > self.stored.numbered && event.is_kept(),
@@ -94,7 +98,6 @@ impl Record {
         let stops = |(_, _, event): (_, _, &Arc<Event>)| {
             matches!(**event, Event::Question(_) | Event::Paused(_))
         };
-        let behind = self.is_behind(events);
         first.is_some_and(is_unstored) || (behind && (many || long || first.is_some_and(stops)))
     }
 

@@ -631,6 +631,7 @@ fn poll_reason(hint: Option<std::time::Duration>) -> WaitReason {
 }
 
 /// Returns the reply if it is a 2xx, and otherwise what went wrong.
+#[inline]
 pub(super) fn sort(report: &Report) -> Result<&Response, AttemptError> {
     match report {
         Ok(reply) if reply.status().is_success() => Ok(reply),

@@ -472,7 +472,7 @@ impl<P: Provider> Follow<P> {
     /// Handles a read that says that the task works: its question is no longer open, or its events are ahead of its
     /// status.
     pub(super) fn withdraw_asked(&mut self, cx: &mut Cx<'_, P>) {
-        if self.questions.open().any(|question| question.stand_in) {
+        if !self.questions.is_empty() && self.questions.open().any(|question| question.stand_in) {
             // It stands for no question that an event asks from here on.
             let last = self.stream.sequence.last_decoded.unwrap_or_default();
             let next = EventSeq(last.0.saturating_add(1));

@@ -26,6 +26,7 @@ impl<P: Provider> Follow<P> {
             && has_moved
             && !is_ours
             && cx.cancel.detaching.is_none()
+            && !self.questions.is_empty()
             && self.questions.is_asking_in_words()
     }
 
