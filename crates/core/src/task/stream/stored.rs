@@ -5,6 +5,7 @@ use super::health::{Availability, Health};
 use super::list::{LastBackfill, List};
 use super::sequence::{Gaps, Sequence, SinceLast};
 use super::{Aftermath, EndConfirmation, LastWait, Stream, StreamState};
+use crate::id::QuestionId;
 use crate::snapshot::{Saved, SavedAftermath, SavedStream, SavedUnconfirmedEnd, Since};
 
 /// Bytes of text in the events that are stored to be shown with the next question.
@@ -60,9 +61,7 @@ impl Stream {
             missing: *availability == Availability::Missing,
             asked: asked.as_ref().map(AskedInStream::stored),
             no_wait_since: *no_wait_since,
-            aftermath: aftermath
-                .as_ref()
-                .map(|(id, aftermath)| (id.clone(), aftermath.stored())),
+            aftermath: aftermath.as_ref().map(stored_aftermath),
             end: end.map(EndConfirmation::stored),
             recent: recent.newest(MAX_RECENT_TEXT).cloned().collect(),
             cursor: cursor.clone(),
@@ -124,6 +123,10 @@ impl Stream {
             self.sequence.since_last = SinceLast::Unreadable;
         }
     }
+}
+
+fn stored_aftermath((id, aftermath): &(QuestionId, Aftermath)) -> (QuestionId, SavedAftermath) {
+    (id.clone(), aftermath.stored())
 }
 
 impl EndConfirmation {
