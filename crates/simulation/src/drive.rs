@@ -512,7 +512,7 @@ impl<P: Provider, M: SimPlatform> TestWorld<P> for World<P, M> {
             self.tell(format_args!("waits until {}", until - START.min(until)));
             match self.setup.shape {
                 Shape::Stays => self.pass(until),
-                // Whoever takes a task up follows it: a process that is leaving ends in one piece.
+                // Whoever takes a task up follows it: a process that is detaching goes on to its end.
                 Shape::ResumeAtWaits if task.cancel_deadline().is_some() => self.pass(until),
                 Shape::ResumeAtWaits => self.resume_after(task, until)?,
                 Shape::ParkAtWaits => self.park_until(task, until),

@@ -2,7 +2,7 @@
 #![cfg(unix)]
 
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -82,17 +82,19 @@ fn fed(command: Command, input: Input) -> Ended {
 
 /// The exit code of a child whose stdin stays as it is.
 fn wait(child: &mut Child) -> i32 {
-    let end = Instant::now() + GUARD;
-    loop {
-        if let Some(status) = child.try_wait().expect("asked") {
-            return status.code().expect("it ends by itself");
-        }
-        if Instant::now() > end {
-            child.kill().expect("killed");
-            panic!("it hangs");
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    // `Child::wait` would close it.
+    let _stdin = child.stdin.take();
+    let pid = child.id().to_string();
+    let (told, ended) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(move || told.send(child.wait()));
+        let Ok(status) = ended.recv_timeout(GUARD) else {
+            let killed = Command::new("kill").args(["-KILL", &pid]).status();
+            panic!("it hangs; killed: {killed:?}");
+        };
+        let status = status.expect("waited for");
+        status.code().expect("it ends by itself")
+    })
 }
 
 /// Acceptance test W6: no command waits for an input that nobody asked it to read.

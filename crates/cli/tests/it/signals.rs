@@ -425,6 +425,7 @@ fn interrupted_after(millis: u64, args: &[&str]) {
     };
     let before = writes(&world);
     let mut child = spawn(world.command(&args));
+    // Wherever the program is by then: the moment is what is tried, so there is nothing to wait for.
     std::thread::sleep(Duration::from_millis(millis));
     // It may be over by now.
     if child.try_wait().expect("asked").is_none() {

@@ -188,6 +188,7 @@ fn starts(runs: usize, delay: Duration) -> Starts {
             return;
         }
         conn.json("{}");
+        // The connection is closed this long after its reply, on a real socket: that moment is what is tried.
         std::thread::sleep(delay);
     });
     let mut starts = Starts::default();

@@ -147,6 +147,7 @@ fn a_body_that_dribbles_ends_with_the_whole_exchange() {
         conn.request();
         conn.say("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
         while conn.say("x") {
+            // Far shorter than the limit for silence: only the limit of the whole exchange can end it.
             std::thread::sleep(Duration::from_millis(50));
         }
     });

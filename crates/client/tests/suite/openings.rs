@@ -135,7 +135,7 @@ fn a_stream_that_does_not_open_is_given_up_at_the_deadline() {
 }
 
 #[test]
-#[ignore = "it takes its time: cargo xtask wire-test"]
+#[ignore = "three seconds for each opening: cargo xtask wire-test"]
 fn deadlines_of_openings_in_large() {
     const DEADLINE: Duration = Duration::from_secs(3);
     println!("stream        deadline  over after");

@@ -71,6 +71,15 @@ fn hear(task: &mut Streamed, stream: ExchangeId, text: &str, now: u64) {
     task.handle_chunk(stream, Bytes::from(text.to_owned()), at(now));
 }
 
+/// Asserts that nobody can answer this question any more.
+fn assert_forgotten(task: &mut Streamed, question: &str, now: u64) {
+    let answered = task.answer(&question.into(), Answer::text("x"), at(now));
+    assert!(
+        matches!(answered, Err(AnswerError::NoSuchQuestion(_))),
+        "{answered:?}"
+    );
+}
+
 fn only_question(task: &Streamed) -> Question {
     let open: Vec<_> = task.questions().cloned().collect();
     assert_eq!(open.len(), 1, "{open:?}");
@@ -192,11 +201,7 @@ fn a_gap_after_a_question_hides_what_became_of_it() {
         "{:#?}",
         world.trace
     );
-    let answered = task.answer(&"q2".into(), Answer::text("x"), at(60_000));
-    assert!(
-        matches!(answered, Err(AnswerError::NoSuchQuestion(_))),
-        "{answered:?}"
-    );
+    assert_forgotten(&mut task, "q2", 60_000);
 }
 
 /// Rows: H31.
@@ -212,11 +217,7 @@ fn what_neither_the_stream_nor_the_list_lets_be_read_may_have_answered_a_questio
     let lines = drive(&mut task, 10_000, 120_000, list, &budget);
     let withdrawn = "withdrawn q1 TaskMovedOn".to_owned();
     assert!(lines.contains(&withdrawn), "{lines:#?}");
-    let answered = task.answer(&"q1".into(), Answer::text("x"), at(120_000));
-    assert!(
-        matches!(answered, Err(AnswerError::NoSuchQuestion(_))),
-        "{answered:?}"
-    );
+    assert_forgotten(&mut task, "q1", 120_000);
 }
 
 /// Rows: H31.
