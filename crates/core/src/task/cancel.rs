@@ -267,7 +267,7 @@ impl Cancel {
 
     /// Returns what is known about cancelling the task, if the client detached now.
     pub(super) fn result(&self, link: &Link) -> CancelResult {
-        let underway = link.has_sent(&Purpose::Cancel);
+        let underway = link.has_sent(Purpose::Cancel);
         match &self.state {
             CancelState::Accepted => CancelResult::Accepted,
             CancelState::Requested { .. } if underway => {

@@ -94,9 +94,9 @@ impl<P: Provider> Task<P> {
     /// request is given more time: without its reply there is nothing to cancel.
     fn last_reply(&self) -> Option<Timestamp> {
         let detaching = self.cancel.detaching.as_ref()?;
-        let (exchange, sent) = self.link.in_flight()?;
-        let waits = matches!(exchange.purpose, Purpose::Start | Purpose::Cancel);
-        (!waits && sent <= detaching.since).then(|| detaching.since.after(LAST_REPLY))
+        let sent = self.link.in_flight()?;
+        let waits = matches!(sent.purpose, Purpose::Start | Purpose::Cancel);
+        (!waits && sent.at <= detaching.since).then(|| detaching.since.after(LAST_REPLY))
     }
 
     /// Drops the exchange that blocks the cancel request; returns true if there was one.
@@ -104,7 +104,7 @@ impl<P: Provider> Task<P> {
         if self.last_reply().is_none_or(|until| self.env.now < until) {
             return false;
         }
-        let purpose = self.link.forget().map(|exchange| exchange.purpose);
+        let purpose = self.link.forget();
         let (phase, mut cx) = self.parts();
         if let Phase::Following(follow) = phase {
             let next = if purpose == Some(Purpose::Write) {

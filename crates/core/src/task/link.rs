@@ -18,7 +18,8 @@ use crate::time::Timestamp;
 /// What an exchange brought: a whole reply, or how it failed.
 pub(super) type Report = Result<Response, ExchangeFailure>;
 
-/// The state of the one request beside the stream.
+/// The state of the one request beside the stream. Each state holds what is still needed of the exchange: the request
+/// until it is sent, the id until the report, and the purpose until the report is judged.
 #[derive(Debug, Default)]
 pub(super) enum Link {
     /// There is no request.
@@ -27,21 +28,26 @@ pub(super) enum Link {
     /// The driver has been shown the request and has not sent it: it can be taken back.
     Planned(Exchange),
     /// The request may have reached the server; its report is the next input.
-    InFlight {
-        exchange: Exchange,
-        /// When the request was sent.
-        sent: Timestamp,
-    },
+    InFlight(Sent),
     /// The driver has reported the exchange, and the next step judges the report.
-    Reported(Exchange, Report),
+    Reported(Purpose, Report),
 }
 
 /// A request with its purpose.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) id: ExchangeId,
     pub(super) purpose: Purpose,
     pub(super) request: Arc<Request>,
+}
+
+/// A request that the driver performs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sent {
+    pub(super) id: ExchangeId,
+    pub(super) purpose: Purpose,
+    /// When the request was sent.
+    pub(super) at: Timestamp,
 }
 
 /// What an exchange is for.
@@ -83,13 +89,13 @@ impl Read {
 }
 
 impl Link {
-    /// Returns the exchange, in whichever state.
-    pub(super) fn exchange(&self) -> Option<&Exchange> {
+    /// Returns what the exchange is for, in whichever state it is.
+    pub(super) fn purpose(&self) -> Option<Purpose> {
         match self {
             Self::Idle => None,
-            Self::Planned(exchange)
-            | Self::InFlight { exchange, .. }
-            | Self::Reported(exchange, _) => Some(exchange),
+            Self::Planned(exchange) => Some(exchange.purpose),
+            Self::InFlight(sent) => Some(sent.purpose),
+            Self::Reported(purpose, _) => Some(*purpose),
         }
     }
 
@@ -97,29 +103,26 @@ impl Link {
     pub(super) fn planned(&self) -> Option<&Exchange> {
         match self {
             Self::Planned(exchange) => Some(exchange),
-            Self::Idle | Self::InFlight { .. } | Self::Reported(..) => None,
+            Self::Idle | Self::InFlight(_) | Self::Reported(..) => None,
         }
     }
 
-    /// Returns the exchange that the driver performs, and when it was sent.
-    pub(super) fn in_flight(&self) -> Option<(&Exchange, Timestamp)> {
+    /// Returns the exchange that the driver performs.
+    pub(super) fn in_flight(&self) -> Option<Sent> {
         match self {
-            Self::InFlight { exchange, sent } => Some((exchange, *sent)),
+            Self::InFlight(sent) => Some(*sent),
             Self::Idle | Self::Planned(_) | Self::Reported(..) => None,
         }
     }
 
     /// Returns whether a request was sent whose report has not been judged.
     pub(super) fn is_busy(&self) -> bool {
-        matches!(self, Self::InFlight { .. } | Self::Reported(..))
+        matches!(self, Self::InFlight(_) | Self::Reported(..))
     }
 
     /// Returns whether a request for this purpose was sent and its report has not been judged.
-    pub(super) fn has_sent(&self, purpose: &Purpose) -> bool {
-        self.is_busy()
-            && self
-                .exchange()
-                .is_some_and(|exchange| exchange.purpose == *purpose)
+    pub(super) fn has_sent(&self, purpose: Purpose) -> bool {
+        self.is_busy() && self.purpose() == Some(purpose)
     }
 
     /// Plans an exchange in the place of one that was planned before.
@@ -135,50 +138,45 @@ impl Link {
         }
     }
 
-    /// Forgets the exchange, in whichever state: a later report for it changes nothing.
-    pub(super) fn forget(&mut self) -> Option<Exchange> {
-        match std::mem::take(self) {
-            Self::Idle => None,
-            Self::Planned(exchange)
-            | Self::InFlight { exchange, .. }
-            | Self::Reported(exchange, _) => Some(exchange),
-        }
+    /// Forgets the exchange, in whichever state: a later report for it changes nothing. Returns what it was for.
+    pub(super) fn forget(&mut self) -> Option<Purpose> {
+        let purpose = self.purpose();
+        *self = Self::Idle;
+        purpose
     }
 
     /// Notes that the planned request of this id was sent; returns its purpose. The one that opens a stream is given
     /// away.
     pub(super) fn sent(&mut self, id: ExchangeId, now: Timestamp) -> Option<Purpose> {
-        // Cloned, not moved: a link is as large as the reply that it may hold.
         let planned = self.planned().filter(|planned| planned.id == id);
-        let exchange = planned?.clone();
-        let purpose = exchange.purpose;
+        let purpose = planned?.purpose;
         *self = match purpose {
             Purpose::OpenStream(_) => Self::Idle,
-            _ => Self::InFlight {
-                exchange,
-                sent: now,
-            },
+            _ => Self::InFlight(Sent {
+                id,
+                purpose,
+                at: now,
+            }),
         };
         Some(purpose)
     }
 
     /// Notes the report for the exchange of this id; returns when it was sent, and `None` when it is not in flight.
     pub(super) fn reported(&mut self, id: ExchangeId, report: Report) -> Option<Timestamp> {
-        let under_way = self.in_flight().filter(|(exchange, _)| exchange.id == id);
-        let (exchange, sent) = under_way?;
-        *self = Self::Reported(exchange.clone(), report);
-        Some(sent)
+        let sent = self.in_flight().filter(|sent| sent.id == id)?;
+        *self = Self::Reported(sent.purpose, report);
+        Some(sent.at)
     }
 
-    /// Returns the exchange that was reported, with its report, once.
-    pub(super) fn take_reported(&mut self) -> Option<(Exchange, Report)> {
-        if !matches!(self, Self::Reported(..)) {
-            return None;
+    /// Returns what the exchange that was reported was for, with its report, once.
+    pub(super) fn take_reported(&mut self) -> Option<(Purpose, Report)> {
+        match self {
+            Self::Reported(..) => match std::mem::take(self) {
+                Self::Reported(purpose, report) => Some((purpose, report)),
+                _ => None,
+            },
+            _ => None,
         }
-        let Self::Reported(exchange, report) = std::mem::take(self) else {
-            return None;
-        };
-        Some((exchange, report))
     }
 }
 
@@ -208,14 +206,14 @@ mod tests {
     #[test]
     fn an_exchange_goes_from_planned_to_judged_and_each_step_counts_once() {
         let mut link = Link::default();
-        assert!(link.exchange().is_none() && !link.is_busy());
+        assert!(link.purpose().is_none() && !link.is_busy());
         link.plan(exchange(1, Purpose::Check));
-        assert!(link.planned().is_some() && !link.has_sent(&Purpose::Check));
+        assert!(link.planned().is_some() && !link.has_sent(Purpose::Check));
         assert_eq!(link.reported(ExchangeId(1), reply()), None, "not sent yet");
         assert_eq!(link.sent(ExchangeId(2), NOW), None, "another one");
         assert_eq!(link.sent(ExchangeId(1), NOW), Some(Purpose::Check));
         assert_eq!(link.sent(ExchangeId(1), NOW), None, "sent already");
-        assert!(link.has_sent(&Purpose::Check) && !link.has_sent(&Purpose::Write));
+        assert!(link.has_sent(Purpose::Check) && !link.has_sent(Purpose::Write));
         link.take_back();
         assert!(
             link.in_flight().is_some(),
@@ -243,12 +241,11 @@ mod tests {
             link.sent(ExchangeId(1), NOW),
             Some(Purpose::OpenStream(None))
         );
-        assert!(link.exchange().is_none(), "it is the stream's");
+        assert!(link.purpose().is_none(), "it is the stream's");
         link.plan(exchange(2, Purpose::Cancel));
         link.take_back();
-        assert!(link.exchange().is_none());
+        assert!(link.purpose().is_none());
         link.plan(exchange(3, Purpose::Cancel));
-        let forgotten = link.forget().map(|exchange| exchange.purpose);
-        assert_eq!(forgotten, Some(Purpose::Cancel));
+        assert_eq!(link.forget(), Some(Purpose::Cancel));
     }
 }

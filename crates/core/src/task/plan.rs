@@ -84,15 +84,14 @@ impl<P: Provider> Task<P> {
             {
                 follow.recheck(&mut cx);
             }
-            let (changed, next) = phase.read_stream(&mut cx, budget);
-            if changed {
+            if let Some(next) = phase.read_stream(&mut cx, budget) {
                 self.go(next);
                 continue;
             }
             let readable = self.phase.stream().and_then(Stream::readable);
-            if let Some((exchange, _)) = self.link.in_flight() {
+            if let Some(sent) = self.link.in_flight() {
                 return Step::InFlight {
-                    id: exchange.id,
+                    id: sent.id,
                     stream: readable,
                 };
             }
@@ -100,13 +99,17 @@ impl<P: Provider> Task<P> {
             if let (Some(_), Some(stream)) = (readable, self.phase.stream_mut()) {
                 stream.listen(now);
             }
-            let plan = self.plan();
-            let step = match plan.due_purpose(now) {
-                Ok(purpose) => self.prepare(purpose),
-                Err(later) => self.rest(later, readable),
-            };
-            if let Some(step) = step {
-                return step;
+            match self.plan().due_purpose(now) {
+                Ok(purpose) => {
+                    if let Some(step) = self.prepare(purpose) {
+                        return step;
+                    }
+                }
+                Err(later) => {
+                    if let Some(step) = self.rest(later, readable) {
+                        return step;
+                    }
+                }
             }
         }
     }
@@ -325,7 +328,7 @@ impl<P: Provider> Task<P> {
         {
             return;
         }
-        let start_sent = self.link.has_sent(&Purpose::Start);
+        let start_sent = self.link.has_sent(Purpose::Start);
         let detached = self.detached();
         let (phase, mut cx) = self.parts();
         let next = match phase {
@@ -359,15 +362,15 @@ impl<P: Provider> Task<P> {
 }
 
 impl<P: Provider> Phase<P> {
-    /// Reads the next thing from the stream; returns whether that changed anything, and how it moves the task.
+    /// Reads the next thing from the stream; returns how it moves the task, and `None` if nothing changed.
     fn read_stream(
         &mut self,
         cx: &mut Cx<'_, P>,
         budget: &OriginBudget,
-    ) -> (bool, Move<P::Output>) {
+    ) -> Option<Move<P::Output>> {
         match self {
-            Self::Following(follow) => follow.read_stream(cx, budget),
-            Self::Starting(_) | Self::Finishing(_) | Self::Ended(_) => (false, Move::Stay),
+            Self::Following(follow) if P::CAPABILITIES.stream => follow.read_stream(cx, budget),
+            _ => None,
         }
     }
 

@@ -15,7 +15,7 @@ impl<P: Provider> Task<P> {
     /// way; for the request that opens a stream, until it is sent.
     #[must_use]
     pub fn request_purpose(&self) -> Option<RequestPurpose> {
-        Some(match &self.link.exchange()?.purpose {
+        Some(match self.link.purpose()? {
             Purpose::Start => match &self.phase {
                 Phase::Starting(starting) if starting.has_left_before(self.link.is_busy()) => {
                     RequestPurpose::StartAgain

@@ -80,11 +80,14 @@ impl Record {
     }
 
     /// Returns whether delivered events must be recorded before the next one is delivered.
+    #[inline]
     pub(super) fn is_due(&self, events: &EventQueue, now: Timestamp) -> bool {
+        // In line, because it is asked before every step and mostly there is nothing.
+        (!events.is_empty() || self.is_behind(events)) && self.is_due_now(events, now)
+    }
+
+    fn is_due_now(&self, events: &EventQueue, now: Timestamp) -> bool {
         let behind = self.is_behind(events);
-        if events.is_empty() && !behind {
-            return false;
-        }
         let first = events.first();
         let is_unstored = |(_, id, event): (_, EventId, &Arc<Event>)| match id {
             EventId::Own(no) => no > self.stored.numbered && event.is_kept(),

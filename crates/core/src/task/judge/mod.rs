@@ -49,9 +49,9 @@ impl<P: Provider> Task<P> {
     /// Judges the reports that are in, and moves the task accordingly. The reply to the request that was to open the
     /// stream is judged once nothing else is under way: it may end the task's following.
     pub(super) fn judge(&mut self, budget: &OriginBudget) {
-        if let Some((exchange, report)) = self.link.take_reported() {
+        if let Some((purpose, report)) = self.link.take_reported() {
             let (phase, mut cx) = self.parts();
-            let next = phase.judge(&mut cx, &exchange.purpose, &report, budget);
+            let next = phase.judge(&mut cx, purpose, &report, budget);
             if !next.is_stay() {
                 self.go(next);
             }
@@ -72,14 +72,14 @@ impl<P: Provider> Phase<P> {
     fn judge(
         &mut self,
         cx: &mut Cx<'_, P>,
-        purpose: &Purpose,
+        purpose: Purpose,
         report: &Report,
         budget: &OriginBudget,
     ) -> Move<P::Output> {
         match (self, purpose) {
             (Self::Starting(starting), Purpose::Start) => starting.judge(cx, report, budget),
             (Self::Following(follow), purpose) => match purpose {
-                Purpose::Read(read) => follow.judge_poll(cx, *read, report, budget),
+                Purpose::Read(read) => follow.judge_poll(cx, read, report, budget),
                 Purpose::Check => follow.judge_check(cx, report, budget),
                 Purpose::Write => follow.judge_write(cx, report, budget),
                 Purpose::Reconcile => follow.judge_reconcile(cx, report, budget),
@@ -88,7 +88,7 @@ impl<P: Provider> Phase<P> {
                 Purpose::Start | Purpose::OpenStream(_) => Move::Stay,
             },
             (Self::Finishing(finish), Purpose::Read(read)) => {
-                finish.judge(cx, *read, report, budget)
+                finish.judge(cx, read, report, budget)
             }
             (Self::Starting(_) | Self::Finishing(_) | Self::Ended(_), _) => Move::Stay,
         }

@@ -56,35 +56,29 @@ fn by_event(question: &Question) -> WithdrawReason {
 }
 
 impl<P: Provider> Follow<P> {
-    /// Reads the next thing from the stream; returns whether that changed anything, and how it moves the task.
+    /// Reads the next thing from the stream; returns how it moves the task, and `None` if nothing changed.
     pub(in crate::task) fn read_stream(
         &mut self,
         cx: &mut Cx<'_, P>,
         budget: &OriginBudget,
-    ) -> (bool, Move<P::Output>) {
-        if !P::CAPABILITIES.stream {
-            return (false, Move::Stay);
-        }
+    ) -> Option<Move<P::Output>> {
         if self.stream.end.is_none() {
             if self.stream.backfill.is_some() {
-                return (self.peek_stream(cx, budget), Move::Stay);
+                return self.peek_stream(cx, budget).then_some(Move::Stay);
             }
             if self.take_from_stream(cx, budget) {
-                return (true, Move::Stay);
+                return Some(Move::Stay);
             }
         }
         self.fire(cx, budget)
     }
 
-    /// Does what the stream region does by itself now; returns whether that changed anything, and how it moves the
-    /// task.
-    fn fire(&mut self, cx: &mut Cx<'_, P>, budget: &OriginBudget) -> (bool, Move<P::Output>) {
+    /// Does what the stream region does by itself now; returns how it moves the task, and `None` if nothing is due.
+    fn fire(&mut self, cx: &mut Cx<'_, P>, budget: &OriginBudget) -> Option<Move<P::Output>> {
         let now = cx.env.now;
         let is_busy = cx.link.is_busy();
         let is_due = |timer: &Timer| timer.at <= now && !(is_busy && timer.act.waits_for_reply());
-        let Some(timer) = self.stream_timers(cx.env).find(is_due) else {
-            return (false, Move::Stay);
-        };
+        let timer = self.stream_timers(cx.env).find(is_due)?;
         match timer.act {
             StreamTimer::ConfirmQuestion => {
                 if let Some(asked) = &mut self.stream.asked {
@@ -98,9 +92,9 @@ impl<P: Provider> Follow<P> {
                 self.cut(cx, RetryReason::StreamSilent, why, budget);
             }
             StreamTimer::CompareWithList => self.begin_backfill(cx),
-            StreamTimer::AcceptEnd => return (true, self.accept_end(cx)),
+            StreamTimer::AcceptEnd => return Some(self.accept_end(cx)),
         }
-        (true, Move::Stay)
+        Some(Move::Stay)
     }
 
     /// Reads the next thing from the open stream; returns whether there was any.

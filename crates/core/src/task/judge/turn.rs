@@ -275,7 +275,7 @@ impl<P: Provider> Follow<P> {
         match self.turn.as_ref().map(|turn| &turn.state) {
             Some(TurnState::Baseline | TurnState::Undelivered { .. }) => false,
             Some(TurnState::Sending { .. }) => {
-                let is_writing = link.has_sent(&Purpose::Write);
+                let is_writing = link.has_sent(Purpose::Write);
                 is_writing
                     || self
                         .writes

@@ -676,7 +676,7 @@ impl<P: Provider> Follow<P> {
 
     /// Reports the outcome of each pending write when the task ends, as far as it is known.
     pub(in crate::task) fn drop_writes(&mut self, cx: &mut Cx<'_, P>) -> Move<P::Output> {
-        let writing = cx.link.has_sent(&Purpose::Write);
+        let writing = cx.link.has_sent(Purpose::Write);
         let mut underway = writing;
         let mut next = Move::Stay;
         while next.is_stay()
