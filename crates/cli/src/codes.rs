@@ -78,6 +78,8 @@ codes! {
     NotCancelled = "not_cancelled", [TryLater], "the request to stop the task did not get through";
     Deadline = "deadline", [Timeout], "--timeout or --answer-timeout was reached";
     Interrupted = "interrupted", [Interrupted, Terminated], "Ctrl-C or a signal";
+    CommandNotRun = "command_not_run", [NotExecutable], "the command behind sim -- cannot be run";
+    CommandNotFound = "command_not_found", [NotFound], "there is no command of the name behind sim --";
     OutputClosed = "output_closed", [ReaderGone], "the output pipe was closed";
     Watching = "watching", [], "an existing task is followed";
     StartingAgain = "starting_again", [], "a new task is about to be started: like (the task it repeats)";

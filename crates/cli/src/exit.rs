@@ -39,6 +39,27 @@ exits! {
     TryLater = 75, "temporary: network, 429 or 5xx after the retries; nothing was changed, try later";
     Timeout = 124, "--timeout or --answer-timeout reached; the task keeps running";
     Interrupted = 130, "Ctrl-C; detached, the task keeps running";
+    NotExecutable = 126, "sim: the command behind -- is there and cannot be run";
+    NotFound = 127, "sim: there is no command of the name behind --";
     ReaderGone = 141, "output pipe closed";
     Terminated = 143, "SIGTERM or SIGHUP; detached, the task keeps running";
+}
+
+/// How the process ends: as this program means it, or as the command ended that it ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// With a code of our own.
+    As(Exit),
+    /// With the code of the command behind `sim --`.
+    AsCommand(i32),
+}
+
+impl Ended {
+    /// Returns the number.
+    pub(crate) fn code(self) -> i32 {
+        match self {
+            Self::As(exit) => exit.code().into(),
+            Self::AsCommand(code) => code,
+        }
+    }
 }

@@ -82,7 +82,7 @@ line_types! {
     Search = "search",
         "how far recover searched: from, until, seen, uncompared, unreadable, complete, local";
     Ready = "ready",
-        "the simulator of taskward sim listens: listen, and the servers and keys in it";
+        "the simulator of taskward sim listens: listen, seed, and the servers and keys in it";
 }
 
 /// Makes a line: its version, its type, the task wherever it is known, and its own fields.

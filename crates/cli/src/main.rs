@@ -41,7 +41,6 @@ mod wrap;
 
 use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -54,22 +53,23 @@ use args::Cli;
 use codes::Code;
 use decisions::{Decisions, TARGET};
 use error::CliError;
-use exit::Exit;
+use exit::{Ended, Exit};
 use out::Out;
 
-fn main() -> ExitCode {
+fn main() {
     let wants_json = std::env::args_os().any(|arg| arg == "--json");
     last_words(wants_json);
     let ended = guarded(|| match parse() {
         Ok((cli, name)) => perform(cli, &name),
-        Err(error) => refuse(&error, wants_json),
+        Err(error) => Ended::As(refuse(&error, wants_json)),
     });
-    ExitCode::from(ended.code())
+    // Not `ExitCode`, which is a byte: on Windows a command ends with 32 bits.
+    std::process::exit(ended.code());
 }
 
 /// What `work` ends with; a panic has said its words.
-fn guarded(work: impl FnOnce() -> Exit) -> Exit {
-    std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or(Exit::Other)
+fn guarded(work: impl FnOnce() -> Ended) -> Ended {
+    std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or(Ended::As(Exit::Other))
 }
 
 /// The command line, and the name of its command.
@@ -90,7 +90,7 @@ fn parse() -> Result<(Cli, String), clap::Error> {
     Ok((cli, name))
 }
 
-fn perform(cli: Cli, name: &str) -> Exit {
+fn perform(cli: Cli, name: &str) -> Ended {
     let out = Arc::new(Out::new(&cli.global));
     log(&out);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -101,18 +101,18 @@ fn perform(cli: Cli, name: &str) -> Exit {
         Err(error) => {
             let cli_error = CliError::new(Code::Local, format!("cannot start: {error}"));
             out.error(&cli_error);
-            return cli_error.exit();
+            return Ended::As(cli_error.exit());
         }
     };
     let end = runtime.block_on(commands::perform(cli, out.clone()));
     // A read of a file that hangs must not hold up the end.
     runtime.shutdown_background();
     match end {
-        Ok(exit) => exit,
+        Ok(ended) => ended,
         Err(cli_error) => {
             let cli_error = cli_error.of_command(name);
             out.error(&cli_error);
-            cli_error.exit()
+            Ended::As(cli_error.exit())
         }
     }
 }
@@ -210,7 +210,7 @@ mod tests {
             last_words(how == "json");
             report::remember(&task_ref::TaskRef::of::<Nanonets>("8c1e".into()));
             let exit = guarded(|| panic!("the key is {CANARY}"));
-            std::process::exit(exit.code().into());
+            std::process::exit(exit.code());
         }
         let run = |how: &str| {
             let output = Command::new(std::env::current_exe().expect("this test"))

@@ -9,6 +9,27 @@ use crate::exit::Exit;
 /// What is done at the second signal, before the process ends.
 type SecondSignal = Arc<Mutex<Option<Box<dyn FnOnce(Exit) + Send>>>>;
 
+/// A signal that asks the program to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    /// The ordinary request to end.
+    Terminate,
+    /// The terminal has gone.
+    HangUp,
+}
+
+impl Signal {
+    /// Returns how a program ends that ends because of it.
+    fn exit(self) -> Exit {
+        match self {
+            Self::Interrupt => Exit::Interrupted,
+            Self::Terminate | Self::HangUp => Exit::Terminated,
+        }
+    }
+}
+
 /// Hears signals. Clones hear the same ones.
 #[derive(Clone)]
 pub(crate) struct Signals {
@@ -27,8 +48,8 @@ impl Signals {
                 // Without handlers the system's own apply: the process ends at the first.
                 return std::future::pending().await;
             };
-            heard.send_replace(Some(source.recv().await));
-            let exit = source.recv().await;
+            heard.send_replace(Some(source.recv().await.exit()));
+            let exit = source.recv().await.exit();
             let words = last.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(words) = words {
                 words(exit);
@@ -59,8 +80,9 @@ impl Signals {
     }
 }
 
+/// Hears each signal once, in order.
 #[cfg(unix)]
-struct Source {
+pub(crate) struct Source {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
     hang_up: tokio::signal::unix::Signal,
@@ -68,7 +90,8 @@ struct Source {
 
 #[cfg(unix)]
 impl Source {
-    fn new() -> std::io::Result<Self> {
+    /// Listens from now on; needs a runtime.
+    pub(crate) fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
@@ -77,27 +100,31 @@ impl Source {
         })
     }
 
-    async fn recv(&mut self) -> Exit {
+    /// Returns the next signal.
+    pub(crate) async fn recv(&mut self) -> Signal {
         tokio::select! {
-            _ = self.interrupt.recv() => Exit::Interrupted,
-            _ = self.terminate.recv() => Exit::Terminated,
-            _ = self.hang_up.recv() => Exit::Terminated,
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.hang_up.recv() => Signal::HangUp,
         }
     }
 }
 
+/// Hears each signal once, in order.
 #[cfg(not(unix))]
-struct Source;
+pub(crate) struct Source;
 
 #[cfg(not(unix))]
 impl Source {
-    fn new() -> std::io::Result<Self> {
+    /// Listens from now on; needs a runtime.
+    pub(crate) fn new() -> std::io::Result<Self> {
         Ok(Self)
     }
 
-    async fn recv(&mut self) -> Exit {
+    /// Returns the next signal.
+    pub(crate) async fn recv(&mut self) -> Signal {
         match tokio::signal::ctrl_c().await {
-            Ok(()) => Exit::Interrupted,
+            Ok(()) => Signal::Interrupt,
             Err(_) => std::future::pending().await,
         }
     }

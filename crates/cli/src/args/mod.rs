@@ -128,7 +128,7 @@ pub(crate) enum Command {
     Usage(Usage),
     /// Make any call of the API with your key
     Api(Api),
-    /// Run the simulator until Ctrl-C
+    /// Run the simulator until Ctrl-C, or beside a command until that ends
     Sim(SimArgs),
     /// Print the script with which a shell completes this command line
     Completion(Completion),
@@ -454,9 +454,15 @@ pub(crate) struct Api {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   taskward sim --speed 20
+  taskward sim --speed 20 -- pytest tests
   taskward sim --listen 127.0.0.1:4010 --scenario slow-replies.toml
   taskward sim --json --seed 7 --faults flaky.toml
-  taskward sim --fault status:code=503,probability=0.3,on=run --fault latency:for=2s,count=5")]
+  taskward sim --fault status:code=503,probability=0.3,on=run --fault latency:for=2s,count=5
+
+A command behind -- finds NANONETS_API_KEY, NANONETS_BASE_URL, AGENT_HARNESS_API_KEY, AGENT_HARNESS_BASE_URL,
+TASKWARD_SIM_URL and TASKWARD_SIM_SEED in its environment. The simulator ends with it, and so does taskward, with the
+command's exit code (128 and the signal's number when a signal killed it; 127 when there is no such command, 126 when it
+cannot be run). A Ctrl-C and SIGTERM are the command's to heed; a second one kills it.")]
 pub(crate) struct SimArgs {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
@@ -464,9 +470,9 @@ pub(crate) struct SimArgs {
     /// How many times as fast as the world simulated time runs
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) speed: u32,
-    /// Ids, the key and the faults' chances follow from this number
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) seed: u64,
+    /// Ids, the keys and the faults' chances follow from this number [default: a random one, which is printed]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
     /// A TOML file of switches, agents and faults
     #[arg(long, value_name = "FILE")]
     pub(crate) scenario: Option<PathBuf>,
@@ -476,6 +482,9 @@ pub(crate) struct SimArgs {
     /// A fault, KIND:FIELD=VALUE,... with the fields of a file; an unknown kind lists them all; may be repeated
     #[arg(long = "fault", value_name = "RULE")]
     pub(crate) fault: Vec<FaultRule>,
+    /// A command to run beside the simulator, which ends with it
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
 }
 
 /// `completion`.

@@ -30,7 +30,7 @@ use crate::args::{Cli, Command};
 use crate::calls::Calls as _;
 use crate::cx::Cx;
 use crate::error::CliResult;
-use crate::exit::Exit;
+use crate::exit::Ended;
 use crate::out::Out;
 use crate::registry::{Feature, on_platform};
 
@@ -43,7 +43,7 @@ macro_rules! of_task {
 }
 
 /// Does what was asked.
-pub(crate) async fn perform(cli: Cli, out: Arc<Out>) -> CliResult<Exit> {
+pub(crate) async fn perform(cli: Cli, out: Arc<Out>) -> CliResult<Ended> {
     let global = Arc::new(cli.global);
     let cx = &Cx { out, global };
     let exit = match cli.command {
@@ -79,11 +79,11 @@ pub(crate) async fn perform(cli: Cli, out: Arc<Out>) -> CliResult<Exit> {
         Command::Api(args) => {
             on_platform!(cx.global.provider(), P => api::api::<P>(cx, &args).await)
         }
-        Command::Sim(args) => sim::sim(&cx.out, args).await,
+        Command::Sim(args) => return sim::sim(&cx.out, args).await,
         Command::Completion(args) => completion::completion(&cx.out, &args),
         Command::Help { topic } => help::help(&cx.out, &topic),
     }?;
     // What the JSON modes printed is checked once, at the end.
     cx.out.check()?;
-    Ok(exit)
+    Ok(Ended::As(exit))
 }

@@ -31,6 +31,7 @@ mod said_once;
 mod searched_for;
 mod secrets;
 mod signals;
+mod sim_command;
 mod streams;
 mod terminal;
 mod terminal_states;

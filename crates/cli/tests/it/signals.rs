@@ -18,7 +18,7 @@ pub(crate) fn spawn(mut command: Command) -> Child {
     command.spawn().expect("it runs")
 }
 
-fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     let sent = Command::new("kill")
         .args([name, &child.id().to_string()])
         .status();

@@ -513,3 +513,22 @@ fn w5_ctrl_c_restores_the_terminal() {
         );
     }
 }
+
+/// The terminal sends its Ctrl-C to the command, too; what the program added would be its second.
+///
+/// Rows: N10.
+#[test]
+fn one_ctrl_c_at_the_terminal_reaches_the_command_behind_sim_once() {
+    let world = World::new();
+    let script = "trap 'echo heard' INT; echo ready; read a; read b; echo got $a$b; exit 5";
+    let mut terminal = Terminal::open(&world, &["sim", "--", "sh", "-c", script]);
+    terminal.until("ready");
+    terminal.presses("\u{3}");
+    terminal.until("heard");
+    // Had a second one come, it had come by now, and this would not be read to its end.
+    terminal.types("one");
+    terminal.types("two");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, Some(5), "{shown}");
+    assert!(!shown.contains("heard"), "{shown}");
+}

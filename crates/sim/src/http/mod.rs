@@ -142,6 +142,12 @@ impl Sim {
         self.shared.lock().reset();
     }
 
+    /// Returns the number that ids, keys and chances follow from.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.shared.lock().seed()
+    }
+
     /// Returns the line that says to another program where everything is.
     #[must_use]
     pub fn ready_line(&self) -> Value {
@@ -151,20 +157,29 @@ impl Sim {
             .zip(state.platforms())
             .map(|(known, platform)| (known.name.to_owned(), platform.access(&url)));
         let providers: serde_json::Map<_, _> = access.collect();
-        json!({ "v": 2, "type": "ready", "listen": url, "providers": providers })
+        json!({ "v": 2, "type": "ready", "listen": url, "seed": state.seed(), "providers": providers })
+    }
+
+    /// Returns the environment variables under which a program finds both platforms and the simulator itself.
+    #[must_use]
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let (url, state) = (self.url(), self.shared.lock());
+        let mut variables = Vec::new();
+        for (known, platform) in PLATFORMS.iter().zip(state.platforms()) {
+            let prefix = known.prefix;
+            variables.push((format!("{prefix}_API_KEY"), platform.api_key().to_owned()));
+            variables.push((format!("{prefix}_BASE_URL"), url.clone()));
+        }
+        variables.push(("TASKWARD_SIM_URL".to_owned(), url));
+        variables.push(("TASKWARD_SIM_SEED".to_owned(), state.seed().to_string()));
+        variables
     }
 
     /// Returns the lines to paste into a shell.
     #[must_use]
     pub fn export_lines(&self) -> String {
-        let (url, state) = (self.url(), self.shared.lock());
-        let lines = PLATFORMS
-            .iter()
-            .zip(state.platforms())
-            .map(|(known, platform)| {
-                let (prefix, key) = (known.prefix, platform.api_key());
-                format!("export {prefix}_API_KEY={key}\nexport {prefix}_BASE_URL={url}\n")
-            });
+        let lines = self.variables().into_iter();
+        let lines = lines.map(|(name, value)| format!("export {name}={value}\n"));
         lines.collect()
     }
 }

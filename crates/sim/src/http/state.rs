@@ -149,6 +149,11 @@ impl State {
         }
     }
 
+    /// What ids, keys and chances follow from.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// Forgets everything that happened; ids begin again, and open streams are cut.
     pub(super) fn reset(&mut self) {
         self.platforms = servers(self.seed, &self.scenario, self.clock.now());

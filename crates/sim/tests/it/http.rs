@@ -266,6 +266,7 @@ fn the_ready_line_says_how_to_reach_it() {
         (&line["v"], &line["type"], &line["listen"]),
         (&json!(2), &json!("ready"), &json!(sim.url()))
     );
+    assert_eq!((&line["seed"], sim.seed()), (&json!(3), 3));
     let nanonets = &line["providers"]["nanonets"];
     assert!(
         nanonets["agents"]
@@ -277,7 +278,8 @@ fn the_ready_line_says_how_to_reach_it() {
     assert_eq!(harness["scenarios"][0], "approve-email");
     let expected = format!(
         "export NANONETS_API_KEY={}\nexport NANONETS_BASE_URL={url}\n\
-         export AGENT_HARNESS_API_KEY={}\nexport AGENT_HARNESS_BASE_URL={url}\n",
+         export AGENT_HARNESS_API_KEY={}\nexport AGENT_HARNESS_BASE_URL={url}\n\
+         export TASKWARD_SIM_URL={url}\nexport TASKWARD_SIM_SEED=3\n",
         nanonets["api_key"].as_str().unwrap(),
         harness["api_key"].as_str().unwrap(),
         url = harness["base_url"].as_str().unwrap(),
