@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use jiff::{Timestamp, ZonedDateTime};
 use serde_json::{Value, json};
 
 use super::Server;
@@ -45,7 +45,7 @@ impl Granularity {
     fn begin(self, ms: u64) -> u64 {
         let ms = i64::try_from(ms).unwrap_or(i64::MAX);
         let time = Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX);
-        let time = time.to_zoned(TimeZone::UTC).datetime();
+        let time = time.to_zoned_datetime(TimeZone::UTC).datetime();
         let date = match self {
             Self::Hour | Self::Day => time.date(),
             Self::Month => time.date().first_of_month(),
@@ -54,8 +54,11 @@ impl Granularity {
             Self::Hour => time.hour(),
             Self::Day | Self::Month => 0,
         };
-        let begin = date.at(hour, 0, 0, 0).to_zoned(TimeZone::UTC);
-        let begin = begin.as_ref().map(Zoned::timestamp).unwrap_or_default();
+        let begin = date.at(hour, 0, 0, 0).to_zoned_datetime(TimeZone::UTC);
+        let begin = begin
+            .as_ref()
+            .map(ZonedDateTime::timestamp)
+            .unwrap_or_default();
         u64::try_from(begin.as_millisecond()).unwrap_or_default()
     }
 }
