@@ -11,10 +11,11 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::SimHandle;
 use super::deliver::{Opened, Tail, Then, WireReply, deliver, open, replacement};
+use super::log::Digested;
 use super::service;
 use super::shape::Shaper;
 use super::socket::Connection;
-use super::state::{Digested, Opening};
+use super::state::Opening;
 use super::streaming::{OpenStream, Streaming};
 use super::wire::{BadHead, Framing, ParsedHead, Way, parse_head};
 use crate::faults::Fault;
@@ -208,7 +209,7 @@ impl Connection {
         shared.lock().record(
             &head,
             &opening,
-            &Digested::new(&nothing()),
+            Digested::nothing(),
             None,
             Some(reply.status),
         );
@@ -334,7 +335,8 @@ async fn answer_whole(
     way: Way,
 ) -> Outgoing {
     let fault = opening.fault.as_ref();
-    let digested = Digested::new(&body);
+    let whole = shared.lock().records_bodies;
+    let digested = Digested::new(&head, &body, whole);
     let (outgoing, wait) = {
         let mut state = shared.lock();
         let is_applied = fault.is_none_or(|fault| fault.acts_on().is_applied());
@@ -367,7 +369,7 @@ async fn answer_whole(
         // A truncated status line says nothing.
         let tells = outgoing.first_bytes() >= "HTTP/1.1 200 ".len();
         let sent = reply.map(|reply| reply.status).filter(|_| tells);
-        state.record(&head, &opening, &digested, applied.as_ref(), sent);
+        state.record(&head, &opening, digested, applied.as_ref(), sent);
         let wait = if let Some(Fault::Latency { span }) = fault {
             state.let_pass(*span)
         } else {
@@ -393,7 +395,7 @@ fn refuse_early(
     shared.lock().record(
         head,
         opening,
-        &Digested::new(&nothing()),
+        Digested::nothing(),
         Some(reply),
         Some(reply.status),
     );
@@ -413,8 +415,4 @@ fn feed(
         take(taken.data)?;
     }
     Ok(used)
-}
-
-fn nothing() -> SimBody {
-    SimBody::Bytes(Vec::new())
 }

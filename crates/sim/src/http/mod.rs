@@ -7,6 +7,8 @@ mod bomb;
 mod clock;
 mod connection;
 mod deliver;
+mod log;
+mod redact;
 mod service;
 mod shape;
 mod socket;
@@ -25,7 +27,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 
-pub use state::RequestRecord;
+pub use log::RequestRecord;
 
 use crate::faults::FaultRule;
 use crate::platform::SimPlatform;
@@ -116,7 +118,7 @@ impl Sim {
     /// Returns the log: every request but the service ones, oldest first.
     #[must_use]
     pub fn requests(&self) -> Vec<RequestRecord> {
-        self.shared.lock().log.iter().cloned().collect()
+        self.shared.lock().log.records().cloned().collect()
     }
 
     /// Replaces the present faults by these; their counts begin at zero.
@@ -243,7 +245,7 @@ impl Builder {
         self
     }
 
-    /// Records the JSON bodies of requests and replies in the log.
+    /// Records replies in the log, too, and bodies of any length.
     #[must_use]
     pub fn record_bodies(mut self) -> Self {
         self.records_bodies = true;

@@ -1,69 +1,26 @@
 //! What all connections share: the platform, the faults, the clock, the log.
 
 use std::any::Any;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
-use serde_json::Value;
-use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use super::clock::SimClock;
 use super::deliver::EVENT_STREAM;
+use super::log::{Digested, Log, RequestRecord};
+use super::redact::Redactor;
 use crate::faults::{Fault, FaultRule};
-use crate::ids::hex;
-use crate::message::{Answer, Form, Head, Part, Pulled, Replay, Reply, Request, SimBody, StreamId};
+use crate::message::{Answer, Head, Pulled, Replay, Reply, Request, StreamId};
 use crate::platform::{Registered, SimPlatform};
 use crate::platforms::{PLATFORMS, place_of};
 use crate::routes::Serves;
 use crate::scenario::Scenario;
 use crate::struck::Faults;
-use crate::time::{Span, rfc3339};
+use crate::time::Span;
 
-/// The log keeps the newest so many requests.
-const MAX_LOG: usize = 100_000;
 /// A longer reply is not stored for a stale read.
 const MAX_KEPT: usize = 1 << 20;
-
-/// One request in the log. It never holds a header field, so no key.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct RequestRecord {
-    /// When it was answered, in milliseconds of simulated time since the epoch.
-    #[serde(serialize_with = "as_time")]
-    pub time: u64,
-    /// The method.
-    pub method: String,
-    /// The path, as sent.
-    pub path: String,
-    /// The query, as sent; empty when there was none.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub query: String,
-    /// The endpoint, by the name that the statistics count it under.
-    pub endpoint: &'static str,
-    /// The status that was sent; `None` when the client got no whole status line.
-    pub status: Option<u16>,
-    /// The task that was named or made.
-    pub task: Option<String>,
-    /// SHA-256 of the body. For a form: of the names, types and contents of its parts, whatever the boundary.
-    pub body_sha256: String,
-    /// The fault that struck it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fault: Option<String>,
-    /// Whether the platform saw it; a refusal counts as seen.
-    pub applied: bool,
-    /// The body as JSON, when bodies are recorded and it was JSON.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub request_body: Option<Value>,
-    /// The platform's reply as JSON, when bodies are recorded, whatever a fault made of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reply_body: Option<Value>,
-}
-
-fn as_time<S: Serializer>(ms: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&rfc3339(*ms, true))
-}
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -73,8 +30,8 @@ pub(super) struct State {
     platforms: Vec<Box<dyn SimPlatform>>,
     pub(super) faults: Faults,
     pub(super) clock: SimClock,
-    pub(super) log: VecDeque<RequestRecord>,
-    records_bodies: bool,
+    pub(super) log: Log,
+    pub(super) records_bodies: bool,
     faulted: BTreeMap<&'static str, u64>,
     /// The last reply to each read of a task, by its target.
     told: BTreeMap<String, Reply>,
@@ -137,7 +94,7 @@ impl State {
         Self {
             platforms: servers(seed, &scenario, clock.now()),
             faults: Faults::new(seed, scenario.faults.clone()),
-            log: VecDeque::new(),
+            log: Log::default(),
             faulted: BTreeMap::new(),
             told: BTreeMap::new(),
             changes: watch::Sender::new(0),
@@ -337,76 +294,35 @@ impl State {
         &mut self,
         head: &Head,
         opening: &Opening,
-        body: &Digested,
+        body: Digested,
         reply: Option<&Reply>,
         sent: Option<u16>,
     ) {
         let field = self.platforms[opening.platform].id_field(opening.endpoint);
         let made = || Some(reply?.value()[field?].as_str()?.to_owned());
         let task = opening.task.clone().or_else(made);
+        let redactor = Redactor::of(head);
         if reply.is_none() {
             *self.faulted.entry(opening.endpoint).or_default() += 1;
         }
-        if self.log.len() == MAX_LOG {
-            self.log.pop_front();
-        }
-        self.log.push_back(RequestRecord {
+        self.log.push(RequestRecord {
             time: self.clock.now(),
             method: head.method.clone(),
             path: head.path.clone(),
-            query: head.query.clone(),
+            query: redactor.query(&head.query),
             endpoint: opening.endpoint,
             status: sent,
             task,
-            body_sha256: body.sha256.clone(),
+            body_sha256: body.sha256,
             fault: opening.fault.as_ref().map(Fault::name),
             applied: reply.is_some(),
-            request_body: body.json.clone().filter(|_| self.records_bodies),
-            reply_body: reply.filter(|_| self.records_bodies).map(Reply::value),
+            request_body: body.json,
+            request_form: body.form,
+            request_cut: body.cut,
+            reply_body: reply
+                .filter(|_| self.records_bodies)
+                .map(|reply| redactor.value(reply.value())),
+            shown: if self.records_bodies { 0 } else { body.shown },
         });
     }
-}
-
-/// What the log records of a body.
-#[derive(Debug)]
-pub(super) struct Digested {
-    sha256: String,
-    json: Option<Value>,
-}
-
-impl Digested {
-    pub(super) fn new(body: &SimBody) -> Self {
-        match body {
-            SimBody::Bytes(bytes) => Self {
-                sha256: hex(&Sha256::digest(bytes)),
-                json: serde_json::from_slice(bytes).ok(),
-            },
-            SimBody::Form(form) => Self {
-                sha256: form_digest(form),
-                json: None,
-            },
-        }
-    }
-}
-
-fn form_digest(form: &Form) -> String {
-    let mut sha = Sha256::new();
-    let mut add = |bytes: &[u8]| {
-        sha.update((bytes.len() as u64).to_be_bytes());
-        sha.update(bytes);
-    };
-    for part in &form.parts {
-        match part {
-            Part::Text { name, value } => {
-                add(name.as_bytes());
-                add(value);
-            }
-            Part::File(file) => {
-                for text in [&file.field, &file.name, &file.content_type, &file.sha256] {
-                    add(text.as_bytes());
-                }
-            }
-        }
-    }
-    hex(&sha.finalize())
 }

@@ -245,17 +245,104 @@ fn what_is_no_http_is_told_so() {
     }
 }
 
+/// Returns the log as another language gets it.
+fn logged(sim: &Sim) -> Vec<Value> {
+    let (status, log) = exchange(sim, &head(sim, "GET", "/_sim/requests", ""));
+    assert_eq!(status, 200, "{log}");
+    log["requests"].as_array().unwrap().clone()
+}
+
 #[test]
-fn bodies_are_kept_only_when_asked_for() {
-    for (builder, kept) in [(still(), false), (still().record_bodies(), true)] {
+fn the_log_shows_request_bodies_and_replies_when_asked_for() {
+    for (builder, with_replies) in [(still(), false), (still().record_bodies(), true)] {
         let sim = builder.spawn().unwrap();
         start(&sim, "echo", "x");
-        let record = &sim.requests()[0];
-        assert_eq!(
-            (record.request_body.is_some(), record.reply_body.is_some()),
-            (kept, kept)
-        );
+        let record = &logged(&sim)[0];
+        assert_eq!(record["request_body"], json!({ "query": "x" }));
+        assert_eq!(record.get("reply_body").is_some(), with_replies, "{record}");
     }
+}
+
+/// Rows: L20.
+#[test]
+fn no_secret_of_a_request_is_in_the_log() {
+    let sim = still().spawn().unwrap();
+    let key = sim.nanonets().api_key;
+    let harness = sim.harness().api_key;
+    let secret = harness.split_once(':').unwrap().1;
+    let query = format!("curl -H 'Authorization: Bearer {key}'");
+    let body = json!({ "query": query, "output_config": { "api_key": "canary-1" } });
+    let path = format!("/api/v1/agents/{}/run", sim.agent("echo"));
+    exchange(&sim, &json_request(&sim, "POST", &path, &body));
+    let form = format!(
+        "--b\r\nContent-Disposition: form-data; name=\"query\"\r\n\r\nmail {key}\r\n\
+         --b\r\nContent-Disposition: form-data; name=\"access_token\"\r\n\r\ncanary-2\r\n\
+         --b\r\nContent-Disposition: form-data; name=\"output_config\"\r\n\r\n{{\"password\":\"canary-3\"}}\r\n\
+         --b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a.txt\"\r\n\
+         Content-Type: text/plain\r\n\r\ncanary-4\r\n--b--\r\n"
+    );
+    let fields = format!(
+        "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {}\r\n",
+        form.len()
+    );
+    exchange(&sim, &(head(&sim, "POST", &path, &fields) + &form));
+    let input =
+        json!({ "input": { "goal": format!("use {secret}") }, "metadata": { "Secret": 5 } });
+    let input = input.to_string();
+    let run = format!(
+        "POST /v1/runs?api_key=canary-5 HTTP/1.1\r\nHost: sim\r\nAuthorization: Bearer {harness}\r\n\
+         Idempotency-Key: k1\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{input}",
+        input.len()
+    );
+    exchange(&sim, &run);
+    let broken = "{\"password\":\"canary-6";
+    let fields = format!(
+        "Content-Type: application/json\r\nContent-Length: {}\r\n",
+        broken.len()
+    );
+    exchange(&sim, &(head(&sim, "POST", &path, &fields) + broken));
+    let log = logged(&sim);
+    let text = json!(log).to_string();
+    for hidden in [&key, secret, "canary"] {
+        assert!(!text.contains(hidden), "{hidden} in {text}");
+    }
+    assert_eq!(
+        log[0]["request_body"],
+        json!({
+            "query": "curl -H 'Authorization: Bearer [redacted]'",
+            "output_config": { "api_key": "[redacted]" },
+        })
+    );
+    let digest = &log[1]["request_form"][3]["sha256"];
+    assert_eq!(
+        log[1]["request_form"],
+        json!([
+            { "name": "query", "value": "mail [redacted]" },
+            { "name": "access_token", "value": "[redacted]" },
+            { "name": "output_config", "value": "{\"password\":\"[redacted]\"}" },
+            { "name": "files", "filename": "a.txt", "content_type": "text/plain", "size": 8, "sha256": digest },
+        ])
+    );
+    assert_eq!(
+        (&log[2]["query"], &log[2]["request_body"]),
+        (
+            &json!("api_key=[redacted]"),
+            &json!({ "input": { "goal": "use [redacted]" }, "metadata": { "Secret": "[redacted]" } })
+        )
+    );
+    assert_eq!(log[3]["request_body"], "[21 bytes that are no JSON]");
+}
+
+#[test]
+fn a_long_body_is_cut_and_marked() {
+    let sim = still().spawn().unwrap();
+    start(&sim, "echo", &"x".repeat(20_000));
+    let record = &logged(&sim)[0];
+    let shown = record["request_body"].as_str().unwrap();
+    assert_eq!(
+        (shown.len(), &record["request_cut"]),
+        (16 << 10, &json!(20_012))
+    );
 }
 
 #[test]
