@@ -21,6 +21,7 @@ mod drive;
 mod exchange;
 mod handle;
 mod list;
+mod observe;
 mod running;
 mod work;
 

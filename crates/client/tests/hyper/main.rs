@@ -3,6 +3,7 @@
 #[path = "../asynchronous/adapter.rs"]
 mod adapter;
 mod futures;
+mod observed;
 mod runtime;
 #[path = "../suite/mod.rs"]
 mod suite;
