@@ -7,6 +7,7 @@
 //! It sends nothing and waits for nothing: the adapters do. It never ends a task for a word it does not know.
 
 pub mod agent_harness;
+pub mod doctor;
 pub mod generated;
 pub mod nanonets;
 pub mod wire;

@@ -114,6 +114,11 @@ fn outputs(root: &Path) -> Result<Vec<Output>> {
             path: root.join(path),
             text: serde_json::to_string_pretty(&document)? + "\n",
         });
+        // The provider compares with it what a platform serves.
+        outputs.push(Output {
+            path: generated(root).join(format!("{}.openapi.json", names::snake(provider))),
+            text: serde_json::to_string(&document)? + "\n",
+        });
     }
     for folder in repo::entries(&root.join("xtask/tests/golden"))? {
         outputs.push(Output {

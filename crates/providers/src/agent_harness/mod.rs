@@ -14,7 +14,9 @@
 //! tolerantly.
 
 mod answer;
+mod assumptions;
 mod events;
+mod examined;
 mod job;
 pub mod operations;
 mod provider;

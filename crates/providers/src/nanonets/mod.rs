@@ -9,7 +9,9 @@
 //! is confirmed by reading the conversation.
 
 mod answer;
+mod assumptions;
 mod conversation;
+mod examined;
 mod job;
 pub mod operations;
 mod provider;

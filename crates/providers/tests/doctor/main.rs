@@ -1,0 +1,8 @@
+//! The examination of a platform, against the simulated ones and against recordings.
+
+mod edited;
+mod marks;
+mod masked;
+mod recordings;
+mod switched;
+mod world;

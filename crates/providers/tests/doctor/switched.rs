@@ -1,0 +1,58 @@
+//! Each plausible difference of a real platform is reported.
+
+use crate::world::{both, different, findings};
+
+/// Rows: O1.
+#[test]
+fn each_turned_switch_is_reported_as_different() {
+    let nanonets = [
+        ("run_status_code = 207", "start-code"),
+        ("run_reply_omits_status = true", "start-status"),
+        ("versions_in_pages = true", "versions-whole"),
+        ("omit_agent_name = true", "list-agent-name"),
+        ("answer_field = \"answer\"", "summary-result"),
+        ("feed_field = \"steps\"", "result-feed"),
+        ("bare_answers = true", "summary-task-fields"),
+        ("fractional_seconds = true", "times"),
+        ("numeric_offsets = true", "times"),
+        ("extra_fields = true", "known-fields"),
+        ("message_envelope = \"messages\"", "message-list"),
+        ("content_shape = \"blocks\"", "message-content"),
+        ("content_shape = \"object\"", "message-content"),
+        ("bare_messages = true", "message-fields"),
+        ("system_messages = true", "message-roles"),
+        ("list_end = \"absent\"", "list-end"),
+        ("list_end = \"empty\"", "list-end"),
+        ("list_end = \"more_without_cursor\"", "list-end"),
+        ("clamp_limit = true", "limit-refused"),
+        ("new_task_hidden_ms = 1000", "new-task-visible"),
+        ("early_answer_code = 409", "summary-early"),
+    ];
+    let harness = [
+        ("create_status_code = 207", "start-code"),
+        ("new_run_hidden_ms = 1000", "new-run-visible"),
+        ("run_not_found_status_code = 403", "no-run"),
+        ("bare_runs = true", "run-more"),
+        ("auth_codes = \"quickstart\"", "wrong-key-code"),
+        ("events_wrapper = \"data\"", "events-wrapper"),
+        ("events_wrapper = \"bare\"", "events-wrapper"),
+        ("events_wrapper = \"results\"", "events-wrapper"),
+        ("cursor_name = \"cursor\"", "events-next-cursor"),
+        ("cursor_parameter = \"after\"", "events-cursor"),
+        ("event_ids = true", "stream-ids"),
+        ("seq_step = 3", "seq-steps"),
+        ("replay = \"live_only\"", "stream-replay"),
+    ];
+    let tables = [("switches", &nanonets[..]), ("agent_harness", &harness[..])];
+    for (table, cases) in tables {
+        for (switch, assumption) in cases {
+            let recording = both(&format!("[{table}]\n{switch}"));
+            let different = different(&recording);
+            let all = findings(&recording).join("\n");
+            assert!(
+                different.iter().any(|id| id == assumption),
+                "{switch}:\n{all}"
+            );
+        }
+    }
+}
