@@ -18,6 +18,10 @@ pub(crate) fn run() -> Result<()> {
     timed("tidy", || tidy::run(&tidy::Args::default()))?;
     timed("codegen", || codegen::run(codegen::Args { check: true }))?;
     timed("faults", || faults::run(&faults::Args { check: true }))?;
+    timed("deny", || {
+        ensure_tool("deny", DENY)?;
+        cargo("deny --log-level error --locked check licenses bans sources")
+    })?;
     timed("clippy", || {
         cargo("clippy --workspace --all-targets --all-features --locked -- --deny warnings")
     })?;
@@ -30,7 +34,7 @@ pub(crate) fn run() -> Result<()> {
         })?;
     }
     timed("features", || {
-        ensure_hack()?;
+        ensure_tool("hack", HACK)?;
         cargo(
             "hack check -p taskward --feature-powerset --depth 2 --lib --examples --locked --quiet",
         )
@@ -57,19 +61,22 @@ fn docs() -> Result<()> {
     cargo::run(cargo::cargo(&args).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-/// Fails without the right version of what compiles every combination of the façade's features.
-fn ensure_hack() -> Result<()> {
-    let hack = cargo::cargo(&["hack", "--version"]).output();
-    let found = hack.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains(HACK));
+/// Fails without the right version of a program that cargo runs.
+fn ensure_tool(name: &str, version: &str) -> Result<()> {
+    let output = cargo::cargo(&[name, "--version"]).output();
+    let found = output.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains(version));
     ensure!(
         found,
-        "cargo-hack {HACK} is missing: cargo install cargo-hack --version {HACK} --locked"
+        "cargo-{name} {version} is missing: cargo install cargo-{name} --version {version} --locked"
     );
     Ok(())
 }
 
-/// The version of cargo-hack that .ci/run installs.
+/// What compiles every combination of the façade's features, in the version that .ci/run installs.
 const HACK: &str = "0.6.46";
+
+/// What judges the licences and sources of all dependencies, in the version that .ci/run installs.
+const DENY: &str = "0.20.2";
 
 /// Returns the command that the README gives for running the tests.
 fn test_command(readme: &str) -> Result<&str> {
