@@ -7,8 +7,6 @@
 
 mod agents;
 mod common;
-mod conformance;
-mod contract;
 mod harness;
 mod nanonets;
 mod requests;

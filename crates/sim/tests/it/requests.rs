@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 use taskward_sim::{Request, SimBody};
 
 use crate::common::{World, file, header, text};
-use crate::contract::Contract;
 
 #[test]
 fn what_the_key_does_not_open_is_401() {
@@ -120,19 +119,6 @@ fn a_run_that_carries_nothing_or_the_wrong_thing_is_400() {
     odd.body = SimBody::Bytes(b"{\"query\":\"x\"}".to_vec());
     assert_eq!(world.send(odd).status, 400);
     assert_eq!(world.server.stats().starts, 0);
-}
-
-/// Rows: N7.
-#[test]
-fn the_vendors_own_field_is_one_more_file_unless_a_switch_says_no() {
-    let contract = Contract::corrected("nanonets");
-    let form = json!({ "files.items": "x" });
-    assert!(contract.admits("RunAgentMultipartRequest", &form));
-    for (switch, status) in [(true, 201), (false, 400)] {
-        let mut world = World::new(&format!("accept_files_items = {switch}"));
-        let reply = world.run_form("echo", vec![file("files.items", "a.csv", "x")]);
-        assert_eq!(reply.status, status, "{:?}", reply.value());
-    }
 }
 
 #[test]

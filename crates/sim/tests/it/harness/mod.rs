@@ -1,7 +1,6 @@
 //! Agent Harness in virtual time.
 
 mod account;
-mod conformance;
 mod delays;
 mod lifecycle;
 mod polling;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use taskward_sim::Request;
 
-use super::world::{World, event};
 use crate::contract::{Contract, fits};
+use crate::world::{World, event};
 
 /// The operations, with the schema of their success reply.
 const OPERATIONS: [(&str, &str, Option<&str>); 14] = [

@@ -267,3 +267,16 @@ fn a_body_is_taken_if_and_only_if_the_corrected_specification_admits_it() {
     }
     assert!(taken > 40, "{taken}");
 }
+
+/// Rows: N7.
+#[test]
+fn the_vendors_own_field_is_one_more_file_unless_a_switch_says_no() {
+    let contract = Contract::corrected("nanonets");
+    let form = json!({ "files.items": "x" });
+    assert!(contract.admits("RunAgentMultipartRequest", &form));
+    for (switch, status) in [(true, 201), (false, 400)] {
+        let mut world = World::new(&format!("accept_files_items = {switch}"));
+        let reply = world.run_form("echo", vec![file("files.items", "a.csv", "x")]);
+        assert_eq!(reply.status, status, "{:?}", reply.value());
+    }
+}
