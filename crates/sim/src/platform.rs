@@ -61,6 +61,18 @@ pub trait SimPlatform: Any + Debug + Send {
     /// this path.
     fn operate(&mut self, path: &[&str], body: &[u8], now: u64) -> Option<Result<Reply, Reply>>;
 
+    /// Returns what of a scenario is in force, by the tables of its file.
+    fn in_force(&self) -> Value;
+
+    /// Adds what a scenario file says; switches and agents that it does not name stay as they are.
+    ///
+    /// # Errors
+    /// When the text is none that [`Scenario::parse`] takes; it may be applied in part then.
+    fn add(&mut self, text: &str, now: u64) -> Result<(), String>;
+
+    /// Removes what a scenario added to a table under this name; `None` when no table of this platform has names.
+    fn remove(&mut self, table: &str, name: &str, now: u64) -> Option<Result<(), String>>;
+
     /// Returns whether this endpoint polls one task, which moves a manual clock.
     fn is_poll(&self, endpoint: &str) -> bool;
 

@@ -28,6 +28,13 @@ impl Faults {
         Self { seed, rules }
     }
 
+    /// Adds rules behind the others, which have seen what they have.
+    #[cfg(feature = "http")]
+    pub(crate) fn extend(&mut self, rules: Vec<FaultRule>) {
+        let rules = rules.into_iter().map(|rule| (rule, Seen::default()));
+        self.rules.extend(rules);
+    }
+
     /// Returns the rules, in order.
     #[must_use]
     pub fn rules(&self) -> Vec<FaultRule> {

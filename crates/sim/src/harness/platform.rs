@@ -18,6 +18,7 @@ use crate::platform::{
     TaskStanding,
 };
 use crate::routes::Serves;
+use crate::switches::laid_over;
 
 /// What is known of this platform before there is a server.
 pub(crate) const REGISTERED: Registered = Registered {
@@ -32,6 +33,7 @@ pub(crate) const REGISTERED: Registered = Registered {
         _ => Serves::Other,
     },
     routes: &[
+        "DELETE /_sim/scenario/run/{name}",
         "POST /_sim/dashboard/runs/{id}/approve",
         "POST /_sim/dashboard/runs/{id}/reject",
         "POST /_sim/dashboard/runs/{id}/input",
@@ -55,6 +57,16 @@ pub struct Settings {
     pub switches: Switches,
     #[serde(rename = "run")]
     pub(crate) runs: Vec<ScriptedRun>,
+}
+
+/// What a scenario adds to a running server.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Added {
+    #[serde(rename = "agent_harness")]
+    switches: Map<String, Value>,
+    #[serde(rename = "run")]
+    runs: Vec<ScriptedRun>,
 }
 
 /// How to reach the simulated Agent Harness platform.
@@ -187,6 +199,37 @@ impl SimPlatform for Server {
             _ => return None,
         };
         Some(action.and_then(|action| acted(self.dashboard(path[1], action, now))))
+    }
+
+    fn in_force(&self) -> Value {
+        let run = |name: String| {
+            let is_built_in = !self.scripted.iter().any(|run| run.name == name);
+            json!({ "name": name, "built_in": is_built_in })
+        };
+        let runs: Vec<Value> = self.scenarios().into_iter().map(run).collect();
+        json!({ "agent_harness": self.switches, "run": runs })
+    }
+
+    fn add(&mut self, text: &str, _now: u64) -> Result<(), String> {
+        let added: Added = toml::from_str(text).map_err(|why| why.to_string())?;
+        let switches = laid_over(&self.switches, added.switches);
+        self.switches = switches.map_err(|why| why.to_string())?;
+        for run in added.runs {
+            self.scripted.retain(|known| known.name != run.name);
+            self.scripted.push(run);
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, table: &str, name: &str, _now: u64) -> Option<Result<(), String>> {
+        if table != "run" {
+            return None;
+        }
+        let before = self.scripted.len();
+        self.scripted.retain(|run| run.name != name);
+        let removed = self.scripted.len() < before;
+        let none = || format!("no scenario added a run {name:?}");
+        Some(removed.then_some(()).ok_or_else(none))
     }
 
     fn is_poll(&self, endpoint: &str) -> bool {

@@ -1,7 +1,7 @@
 //! The endpoints under `/_sim`: the simulator itself, asked by tests and by other languages.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::state::State;
 use crate::dashboard::read;
@@ -16,6 +16,8 @@ fn routes() -> Vec<&'static str> {
         "GET /_sim/faults",
         "PUT /_sim/faults",
         "DELETE /_sim/faults",
+        "GET /_sim/scenario",
+        "POST /_sim/scenario",
         "GET /_sim/requests",
         "GET /_sim/stats",
     ];
@@ -73,6 +75,24 @@ fn answer(state: &mut State, head: &Head, body: &[u8]) -> Result<Reply, Reply> {
             state.set_faults(Vec::new());
             Ok(done())
         }
+        ("GET", ["scenario"]) => Ok(ok(&in_force(state))),
+        ("POST", ["scenario"]) => {
+            let text = std::str::from_utf8(body).unwrap_or_default().trim();
+            if text.is_empty() {
+                let wanted =
+                    "the body must be a scenario: TOML as in a file, or the same tables in JSON";
+                return Err(Reply::error(400, wanted));
+            }
+            let added = state.add_scenario(text);
+            added.map_err(|why| Reply::error(400, why))?;
+            Ok(ok(&in_force(state)))
+        }
+        ("DELETE", ["scenario", table, name]) => match state.remove(table, name) {
+            Some(removed) => {
+                removed.map_or_else(|why| Err(Reply::error(404, why)), |()| Ok(done()))
+            }
+            None => Err(unknown(head)),
+        },
         ("GET", ["requests"]) => Ok(ok(&json!({ "requests": state.log }))),
         ("GET", ["stats"]) => {
             let mut stats = json!({ "faulted": state.faulted() });
@@ -96,6 +116,18 @@ fn answer(state: &mut State, head: &Head, body: &[u8]) -> Result<Reply, Reply> {
         }
         _ => Err(unknown(head)),
     }
+}
+
+/// Returns what is in force of all scenarios, by the tables of a file.
+fn in_force(state: &State) -> Value {
+    let mut all = Map::new();
+    for platform in state.platforms() {
+        if let Value::Object(tables) = platform.in_force() {
+            all.extend(tables);
+        }
+    }
+    all.insert("fault".to_owned(), json!(state.faults.rules()));
+    Value::Object(all)
 }
 
 fn ok(value: &Value) -> Reply {

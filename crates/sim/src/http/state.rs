@@ -15,7 +15,7 @@ use crate::message::{Answer, Head, Pulled, Replay, Reply, Request, StreamId};
 use crate::platform::{Registered, SimPlatform};
 use crate::platforms::{PLATFORMS, place_of};
 use crate::routes::Serves;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, ScenarioError};
 use crate::struck::Faults;
 use crate::time::Span;
 
@@ -124,6 +124,31 @@ impl State {
 
     pub(super) fn set_faults(&mut self, rules: Vec<FaultRule>) {
         self.faults = Faults::new(self.seed, rules);
+    }
+
+    /// Adds a scenario to what is in force, until the next reset.
+    ///
+    /// # Errors
+    /// When it is none; then nothing has changed.
+    pub(super) fn add_scenario(&mut self, text: &str) -> Result<(), String> {
+        let told = |why: ScenarioError| why.to_string();
+        let text = Scenario::as_file(text).map_err(told)?;
+        // All of it is read before anything of it is applied.
+        let scenario = Scenario::parse(&text).map_err(told)?;
+        let now = self.clock.now();
+        for platform in &mut self.platforms {
+            platform.add(&text, now)?;
+        }
+        self.faults.extend(scenario.faults);
+        self.announce();
+        Ok(())
+    }
+
+    /// Removes what a scenario added; `None` when no platform has such a table.
+    pub(super) fn remove(&mut self, table: &str, name: &str) -> Option<Result<(), String>> {
+        let now = self.clock.now();
+        let mut servers = self.platforms.iter_mut();
+        servers.find_map(|server| server.remove(table, name, now))
     }
 
     /// Requests that a fault kept from the platform, by endpoint.

@@ -27,6 +27,7 @@
 //! whole system prompt (`asker`, `slow`, ...); any other echoes. An `acts_like` without such an agent is a 400. An update
 //! may give any agent another behaviour in the same way.
 
+mod added;
 mod agents;
 mod engine;
 mod list;
@@ -78,6 +79,8 @@ pub struct Server {
     agents: Vec<Record>,
     /// What an agent can act like, by name.
     behaviours: BTreeMap<String, Arc<dyn Agent>>,
+    /// The names of the agents that scenarios spell out.
+    scripted: BTreeSet<String>,
     /// What was counted, but for the tasks themselves.
     counted: Stats,
     /// Oldest first; a task's number is its place.
@@ -131,6 +134,7 @@ impl Server {
     pub fn new(seed: u64, scenario: &Scenario, now: u64) -> Self {
         let settings: Settings = scenario.of();
         let agents = registry::records(seed, &settings, now);
+        let names = settings.agents.iter().map(|agent| agent.name.clone());
         // Of the versions of an agent the newest.
         let behaviours = agents
             .iter()
@@ -140,6 +144,7 @@ impl Server {
             api_key: ids::api_key(seed),
             switches: settings.switches,
             behaviours: behaviours.collect(),
+            scripted: names.collect(),
             agents,
             counted: Stats::default(),
             tasks: Vec::new(),

@@ -33,6 +33,7 @@ pub(crate) const REGISTERED: Registered = Registered {
         _ => Serves::Other,
     },
     routes: &[
+        "DELETE /_sim/scenario/agent/{name}",
         "POST /_sim/dashboard/tasks/{id}/approve",
         "POST /_sim/dashboard/tasks/{id}/reject",
         "POST /_sim/dashboard/tasks/{id}/answer",
@@ -166,6 +167,18 @@ impl SimPlatform for Server {
             _ => return None,
         };
         Some(action.and_then(|action| acted(self.dashboard(path[1], action, now))))
+    }
+
+    fn in_force(&self) -> Value {
+        self.in_force()
+    }
+
+    fn add(&mut self, text: &str, now: u64) -> Result<(), String> {
+        self.add(text, now)
+    }
+
+    fn remove(&mut self, table: &str, name: &str, now: u64) -> Option<Result<(), String>> {
+        (table == "agent").then(|| self.remove(name, now))
     }
 
     fn is_poll(&self, endpoint: &str) -> bool {

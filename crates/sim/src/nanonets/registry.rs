@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::Settings;
 use super::agents::{Agent, BUILT_IN, BuiltIn, NEW_ECHO};
+use super::scripted::ScriptedAgent;
 use super::switches::Switches;
 use crate::ids;
 
@@ -32,27 +33,20 @@ pub(crate) struct Record {
 
 /// Returns all agents, oldest first.
 pub(crate) fn records(seed: u64, settings: &Settings, now: u64) -> Vec<Record> {
-    let scripted = |name: &str| settings.agents.iter().any(|agent| agent.name == name);
+    let is_scripted = |name: &str| settings.agents.iter().any(|agent| agent.name == name);
     let built_in = |agent: &BuiltIn, name: &str, version: u32| {
         Record::new(seed, name, version, agent.about, Arc::new(agent.clone()))
     };
     let mut records: Vec<Record> = BUILT_IN
         .iter()
-        .filter(|agent| !scripted(agent.name))
+        .filter(|agent| !is_scripted(agent.name))
         .map(|agent| Record {
             status: agent.status,
             is_active: agent.is_active,
             ..built_in(agent, agent.name, agent.version)
         })
         .collect();
-    for agent in &settings.agents {
-        let script = Arc::new(agent.script.clone());
-        let record = Record::new(seed, &agent.name, 1, "Follows a scenario file.", script);
-        records.push(Record {
-            is_active: agent.is_active,
-            ..record
-        });
-    }
+    records.extend(settings.agents.iter().map(|agent| scripted(seed, agent)));
     // The fillers are the newest, so that finding any other agent takes paging.
     for number in 1..=settings.switches.filler_agents {
         records.push(built_in(&NEW_ECHO, &format!("filler-{number:03}"), 1));
@@ -64,6 +58,57 @@ pub(crate) fn records(seed: u64, settings: &Settings, now: u64) -> Vec<Record> {
         record.updated_at = record.created_at;
     }
     records
+}
+
+/// The prompt of an agent whose behaviour stands in a scenario.
+const SCRIPTED: &str = "Follows a scenario file.";
+
+/// Returns an agent that a scenario spells out.
+fn scripted(seed: u64, agent: &ScriptedAgent) -> Record {
+    let script = Arc::new(agent.script.clone());
+    Record {
+        is_active: agent.is_active,
+        ..Record::new(seed, &agent.name, 1, SCRIPTED, script)
+    }
+}
+
+/// Adds an agent that a scenario spells out, or has the newest version of that name do as it says.
+pub(crate) fn add(records: &mut Vec<Record>, seed: u64, agent: &ScriptedAgent, now: u64) {
+    let new = scripted(seed, agent);
+    let Some(known) = newest(records, &agent.name) else {
+        records.push(Record {
+            created_at: now,
+            updated_at: now,
+            ..new
+        });
+        return;
+    };
+    known.status = new.status;
+    known.is_active = new.is_active;
+    known.config = new.config;
+    known.behaviour = new.behaviour;
+    known.updated_at = now;
+}
+
+/// Takes a scenario's words from an agent: a built-in one does again what it did, which is returned; any other is put
+/// away, so that nothing can be started there. Its tasks continue.
+pub(crate) fn remove(records: &mut [Record], name: &str, now: u64) -> Option<Arc<dyn Agent>> {
+    let known = newest(records, name)?;
+    known.updated_at = now;
+    let Some(agent) = BUILT_IN.iter().rev().find(|agent| agent.name == name) else {
+        known.status = "archived";
+        known.is_active = false;
+        return None;
+    };
+    known.status = agent.status;
+    known.is_active = agent.is_active;
+    known.config = config_of(agent.about);
+    known.behaviour = Arc::new(agent.clone());
+    Some(Arc::clone(&known.behaviour))
+}
+
+fn newest<'r>(records: &'r mut [Record], name: &str) -> Option<&'r mut Record> {
+    records.iter_mut().rev().find(|record| record.name == name)
 }
 
 impl Record {

@@ -28,6 +28,21 @@ impl Scenario {
         Ok(Self { faults, settings })
     }
 
+    /// Returns a scenario that is written in JSON, with the same tables, as the text of a file; any other text as it is.
+    #[cfg(feature = "http")]
+    pub(crate) fn as_file(text: &str) -> Result<String, ScenarioError> {
+        // No file begins so.
+        if !text.trim_start().starts_with('{') {
+            return Ok(text.to_owned());
+        }
+        let tables: serde_json::Value =
+            serde_json::from_str(text).map_err(|why| ScenarioError(format!("JSON: {why}")))?;
+        toml::to_string(&tables).map_err(|why| {
+            let what = format!("JSON: {why}; null is no value here, leave the field out");
+            ScenarioError(what)
+        })
+    }
+
     /// Reads the faults of a file that has nothing but `[[fault]]` tables.
     ///
     /// # Errors

@@ -23,6 +23,8 @@ mod http;
 #[cfg(feature = "http")]
 mod openness;
 #[cfg(feature = "http")]
+mod scenarios;
+#[cfg(feature = "http")]
 mod streams;
 #[cfg(feature = "http")]
 mod uploads;
