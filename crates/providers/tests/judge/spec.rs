@@ -1,7 +1,7 @@
 //! The specification as a judge of exchanges: method, path, query, bodies, in both directions.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jsonschema::Validator;
 use serde_json::Value;
@@ -14,20 +14,25 @@ pub(crate) struct Spec {
 impl Spec {
     /// Returns the judge that all runs against this provider share: schemas are compiled once.
     pub(crate) fn judge(provider: &'static str) -> MutexGuard<'static, Self> {
-        static JUDGE: OnceLock<Mutex<Spec>> = OnceLock::new();
-        let judge = JUDGE.get_or_init(|| {
-            let spec = format!(
-                "{}/../../spec/{provider}/openapi.yaml",
-                env!("CARGO_MANIFEST_DIR")
-            );
-            let text = std::fs::read_to_string(spec).expect("the specification");
-            let document = yaml_serde::from_str(&text).expect("yaml");
-            Mutex::new(Spec {
-                document,
-                validators: BTreeMap::new(),
-            })
-        });
+        static JUDGES: Mutex<BTreeMap<&str, &Mutex<Spec>>> = Mutex::new(BTreeMap::new());
+        let mut judges = JUDGES.lock().unwrap_or_else(PoisonError::into_inner);
+        // A judge is needed until the program ends.
+        let judge = judges
+            .entry(provider)
+            .or_insert_with(|| Box::leak(Box::new(Mutex::new(Self::of(provider)))));
         judge.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn of(provider: &str) -> Self {
+        let spec = format!(
+            "{}/../../spec/{provider}/openapi.yaml",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let text = std::fs::read_to_string(spec).expect("the specification");
+        Self {
+            document: yaml_serde::from_str(&text).expect("yaml"),
+            validators: BTreeMap::new(),
+        }
     }
 
     /// Judges one exchange; gives the operation's id.

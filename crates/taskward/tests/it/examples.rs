@@ -2,34 +2,34 @@
 
 #[cfg(feature = "async")]
 #[allow(dead_code)]
-#[path = "../examples/approvals.rs"]
+#[path = "../../examples/approvals.rs"]
 mod approvals;
 #[cfg(feature = "blocking")]
 #[allow(dead_code)]
-#[path = "../examples/approvals_blocking.rs"]
+#[path = "../../examples/approvals_blocking.rs"]
 mod approvals_blocking;
 #[allow(dead_code)]
-#[path = "../examples/custom_runtime.rs"]
+#[path = "../../examples/custom_runtime.rs"]
 mod custom_runtime;
 #[cfg(feature = "async")]
 #[allow(dead_code)]
-#[path = "../examples/follow_many.rs"]
+#[path = "../../examples/follow_many.rs"]
 mod follow_many;
 #[cfg(feature = "blocking")]
 #[allow(dead_code)]
-#[path = "../examples/own_database.rs"]
+#[path = "../../examples/own_database.rs"]
 mod own_database;
 #[cfg(feature = "async")]
 #[allow(dead_code)]
-#[path = "../examples/quickstart.rs"]
+#[path = "../../examples/quickstart.rs"]
 mod quickstart;
 #[cfg(feature = "blocking")]
 #[allow(dead_code)]
-#[path = "../examples/quickstart_blocking.rs"]
+#[path = "../../examples/quickstart_blocking.rs"]
 mod quickstart_blocking;
 #[cfg(feature = "async")]
 #[allow(dead_code)]
-#[path = "../examples/resume_elsewhere.rs"]
+#[path = "../../examples/resume_elsewhere.rs"]
 mod resume_elsewhere;
 
 use taskward::core::{Credential, Origin, Output as _};

@@ -1,7 +1,6 @@
 //! What must hold through both adapters: starts that are let go of, handlers that fail, deadlines that pass at a bad
 //! moment.
 #![cfg(all(feature = "async", feature = "blocking"))]
-#![allow(missing_docs)]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

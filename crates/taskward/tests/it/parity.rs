@@ -1,22 +1,19 @@
 //! Both adapters see the same scenarios of the simulator, advanced by requests received and not by time, and must leave
 //! the same requests, events and outcome. Every exchange on the way is checked against the specification; the faults are
 //! the only deviations, each named in its case.
-#![allow(missing_docs)]
-
-#[path = "../../../providers/tests/judge/spec.rs"]
-mod spec;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use spec::Spec;
 use taskward::core::{DetachReason, Output as _, SecretString};
 use taskward::event::NumberedEvent;
 use taskward::nanonets::{self, File, Job, Nanonets};
 use taskward::{Answer, Error, Event, Outcome, Reply, RunResult};
 use taskward_sim::nanonets::DashboardAction;
 use taskward_sim::{Fault, FaultRule, Scenario, Sim};
+
+use crate::spec::Spec;
 
 /// One scenario.
 struct Case {

@@ -4,23 +4,21 @@
 //! Server and clients run faster than the world, and how often a run is read beside its stream depends on the moment.
 //! So what is compared is what does not: the events of the run in their order, what was asked, what became of the
 //! answers, the outcome, the runs that were made and the signals for each wait. No event may be missing or come twice.
-#![allow(missing_docs)]
 
 mod cases;
-#[path = "../../../providers/tests/judge/spec.rs"]
-mod spec;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cases::Case;
-use spec::Spec;
 use taskward::agent_harness::{self, AgentHarness, Job};
 use taskward::core::{DetachReason, Question, QuestionKind, SecretString};
 use taskward::event::NumberedEvent;
 use taskward::{Answer, Error, Event, Outcome, Policy, Reply, RunResult};
 use taskward_sim::harness::Stats;
 use taskward_sim::{Scenario, Sim};
+
+use crate::spec::Spec;
 
 /// Server and clients run this many times faster than the world.
 const SPEED: u32 = 200;
