@@ -259,8 +259,12 @@ fn check(scenario: &'static str, end: &str, waits: usize) {
     let cases = cases::of(scenario);
     let mut plain = None;
     for case in &cases {
-        let hyper = runtime.block_on(through_hyper(case));
-        let ureq = through_ureq(case);
+        // Each has its own server.
+        let (hyper, ureq) = std::thread::scope(|scope| {
+            let ureq = scope.spawn(|| through_ureq(case));
+            let hyper = runtime.block_on(through_hyper(case));
+            (hyper, ureq.join().expect("no panic"))
+        });
         assert_eq!(hyper, ureq, "{scenario}: {}", case.name);
         if !case.is_lossy() {
             let names = ureq.names();
