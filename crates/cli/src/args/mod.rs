@@ -32,7 +32,7 @@ pub(crate) use runs::{Approve, Events, Input, Reject, ResumeRun, Usage};
   taskward run --agent invoices -f a.pdf -f b.pdf 'Extract the line items.'
   id=$(taskward run --agent invoices -f a.pdf --detach); taskward watch $id
   taskward run --sim --provider agent-harness 'Write to the team.' --on-approval approve
-  taskward help exit-codes                topics: environment, exit-codes, json, questions, recovery"
+  taskward help exit-codes     topics: environment, exit-codes, json, questions, recovery, simulator"
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -132,7 +132,7 @@ pub(crate) enum Command {
     Sim(SimArgs),
     /// Print the script with which a shell completes this command line
     Completion(Completion),
-    /// Explain a command or a topic: environment, exit-codes, json, questions, recovery
+    /// Explain a command or a topic: environment, exit-codes, json, questions, recovery, simulator
     Help {
         /// The command or topic
         #[arg(value_name = "COMMAND or TOPIC")]
@@ -462,7 +462,9 @@ pub(crate) struct Api {
 A command behind -- finds NANONETS_API_KEY, NANONETS_BASE_URL, AGENT_HARNESS_API_KEY, AGENT_HARNESS_BASE_URL,
 TASKWARD_SIM_URL and TASKWARD_SIM_SEED in its environment. The simulator ends with it, and so does taskward, with the
 command's exit code (128 and the signal's number when a signal killed it; 127 when there is no such command, 126 when it
-cannot be run). A Ctrl-C and SIGTERM are the command's to heed; a second one kills it.")]
+cannot be run). A Ctrl-C and SIGTERM are the command's to heed; a second one kills it.
+
+taskward help simulator tells all: scenarios, faults, switches, and what can be asked of it over HTTP.")]
 pub(crate) struct SimArgs {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]

@@ -17,13 +17,21 @@ use crate::wrap;
 /// A page that is no command's.
 type Topic = (&'static str, fn() -> String);
 
-const TOPICS: [Topic; 5] = [
+const TOPICS: [Topic; 6] = [
     ("environment", environment),
     ("exit-codes", codes::exit_page),
     ("json", json),
     ("questions", || QUESTIONS.to_owned()),
     ("recovery", || RECOVERY.to_owned()),
+    ("simulator", simulator),
 ];
+
+/// The page of the simulator, which is one of the repository's, too; without the marks for whoever checks its commands.
+fn simulator() -> String {
+    let lines = include_str!("../../simulator.md").lines();
+    let lines = lines.filter(|line| !line.starts_with("<!--"));
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
 
 /// The page of the environment: the variables of each platform, and those of all.
 fn environment() -> String {

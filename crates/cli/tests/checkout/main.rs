@@ -7,5 +7,6 @@ mod canary;
 mod common;
 #[path = "../../../taskward/tests/canary/echo.rs"]
 mod echo;
+mod pages;
 mod readme;
 mod wire_rows;

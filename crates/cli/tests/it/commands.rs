@@ -161,6 +161,7 @@ fn help_explains_commands_and_topics() {
         "json",
         "questions",
         "recovery",
+        "simulator",
         "run",
         "sim",
         "completion",

@@ -28,6 +28,7 @@ mod searched_for;
 mod secrets;
 mod signals;
 mod sim_command;
+mod simulator_page;
 mod streams;
 mod terminal;
 mod terminal_states;
