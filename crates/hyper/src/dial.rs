@@ -103,8 +103,12 @@ impl Dialer {
     }
 }
 
-/// Returns the proxy that the environment names for `origin`.
-pub(crate) fn proxy_from_env(origin: &Origin) -> Result<Option<Proxy>, ConfigError> {
+/// Returns the proxy that the environment names for `origin`, whether or not a client would use it: this machine is
+/// reached without one.
+///
+/// # Errors
+/// When the variables name a proxy that cannot be used.
+pub fn proxy_from_env(origin: &Origin) -> Result<Option<Proxy>, ConfigError> {
     let uri = origin
         .to_string()
         .parse()

@@ -41,6 +41,7 @@ mod wire;
 
 use taskward_client::Async;
 
+pub use dial::proxy_from_env;
 #[doc(inline)]
 pub use taskward_client::{BoxError, Recovery};
 pub use taskward_core as core;
