@@ -9,14 +9,25 @@ use super::operations::{
     ListRunEvents, StreamRunEvents,
 };
 use super::{AgentHarness, Job};
-use crate::doctor::{Assumption, Examined, Known, Probe, Stage, Vocabulary};
+use crate::doctor::{Assumption, Evidence, Examined, Known, Probe, Stage, Vocabulary};
 
 /// An id that no run has.
 const NO_RUN: &str = "run_doctor_none";
 
 impl Examined for AgentHarness {
     const ASSUMPTIONS: &'static [Assumption] = ASSUMPTIONS;
-    const STARTS: &'static str = "a run with this goal";
+    const STARTS: &'static str = "a run with the goal";
+    const PROOF: fn(&Evidence<'_>) -> bool = |evidence| {
+        let is_run = |run: &Value| !run["id"].is_null() && run["status"].is_string();
+        let mut refusals = evidence.own().filter(|(_, reply)| !reply.is_success());
+        // No other API is known to refuse in this way.
+        evidence.read("getRun").any(is_run)
+            || refusals.any(|(_, reply)| {
+                reply
+                    .json()
+                    .is_some_and(|body| body["reason_code"].is_string())
+            })
+    };
     const PROBES: &'static [Probe] = PROBES;
     const SERVED: Option<(&'static str, &'static str)> = Some((
         "getOpenApiDocument",

@@ -147,8 +147,7 @@ impl<'a> Evidence<'a> {
     }
 
     /// Returns what the description that the platform serves says otherwise than ours.
-    #[must_use]
-    pub fn differences(&self, ours: &str) -> Option<Vec<openapi::Difference>> {
+    pub(super) fn differences(&self, ours: &str) -> Option<Vec<openapi::Difference>> {
         let theirs = self.all().find_map(|(_, reply)| match &reply.body {
             RecordedBody::Outline(outline) => Some(outline),
             _ => None,

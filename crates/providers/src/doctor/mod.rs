@@ -15,6 +15,7 @@
 pub(crate) mod evidence;
 mod examination;
 mod exchange;
+mod identity;
 mod mask;
 pub mod openapi;
 mod recording;
@@ -24,6 +25,7 @@ use taskward_core::{BuildError, Provider, Request, Safety};
 pub use evidence::{Evidence, Finding};
 pub use examination::{Ask, Examination, Scope};
 pub use exchange::{Exchange, RecordedBody, RecordedReply};
+pub use identity::{Identity, identify};
 pub use recording::{Recording, RecordingError};
 
 pub(crate) use examination::Known;
@@ -52,7 +54,9 @@ pub trait Examined: Provider {
     const VOCABULARY: Vocabulary;
     /// Our specification as JSON, where the platform serves its own; the operation that reads that one.
     const SERVED: Option<(&'static str, &'static str)> = None;
-    /// What `--start` names on this platform, for people.
+    /// Whether a reply can only be the platform's own.
+    const PROOF: fn(&Evidence<'_>) -> bool;
+    /// What `--start` starts on this platform, for people.
     const STARTS: &'static str;
 }
 
@@ -155,10 +159,22 @@ pub struct JudgedAssumption {
     pub finding: Finding,
 }
 
-/// Judges what was recorded of a platform.
+/// Compares the description that a platform serves with ours; `None` where it serves none, or it was not seen.
+#[must_use]
+pub fn differences<P: Examined>(recording: &Recording) -> Option<Vec<openapi::Difference>> {
+    let (_, ours) = P::SERVED?;
+    Evidence::new(recording, P::NAME, &P::VOCABULARY).differences(ours)
+}
+
+/// Judges what was recorded of a platform. Where something else replied, nothing is seen of the platform.
 #[must_use]
 pub fn examine<P: Examined>(recording: &Recording) -> Vec<JudgedAssumption> {
-    let evidence = Evidence::new(recording, P::NAME, &P::VOCABULARY);
+    let nothing = Recording::default();
+    let seen = match identify::<P>(recording) {
+        Identity::Platform => recording,
+        Identity::KeyRejected | Identity::Other(_) | Identity::Nobody(_) => &nothing,
+    };
+    let evidence = Evidence::new(seen, P::NAME, &P::VOCABULARY);
     let judged = P::ASSUMPTIONS.iter().map(|assumption| JudgedAssumption {
         id: assumption.id,
         says: assumption.says,

@@ -9,7 +9,7 @@ use super::operations::{
     ListTaskMessages, ListTasks, RunAgent,
 };
 use super::{Job, Nanonets};
-use crate::doctor::{Assumption, Examined, Known, Probe, Stage, Vocabulary};
+use crate::doctor::{Assumption, Evidence, Examined, Known, Probe, Stage, Vocabulary};
 
 /// What the task of `--start` is asked.
 const QUERY: &str = "Reply with the single word: ready.";
@@ -19,7 +19,14 @@ const NO_TASK: &str = "00000000-0000-4000-8000-ffffffffffff";
 
 impl Examined for Nanonets {
     const ASSUMPTIONS: &'static [Assumption] = ASSUMPTIONS;
-    const STARTS: &'static str = "a task of this agent";
+    const STARTS: &'static str = "a task of the agent";
+    const PROOF: fn(&Evidence<'_>) -> bool = |evidence| {
+        let lists = evidence
+            .read("listAgents")
+            .chain(evidence.read("listTasks"));
+        let mut lists = lists.filter_map(|list| list["data"].as_array());
+        lists.any(|entries| entries.iter().all(serde_json::Value::is_object))
+    };
     const PROBES: &'static [Probe] = PROBES;
     const VOCABULARY: Vocabulary = Vocabulary {
         fields: &[

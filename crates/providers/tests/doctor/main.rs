@@ -1,7 +1,6 @@
 //! The examination of a platform, against the simulated ones and against recordings.
 
 mod edited;
-mod marks;
 mod masked;
 mod recordings;
 mod switched;

@@ -1,4 +1,4 @@
-//! The tables of assumptions against the specifications.
+//! The tables of assumptions against the specifications of the repository, which no package holds.
 
 use std::collections::BTreeSet;
 
