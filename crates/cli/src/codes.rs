@@ -69,6 +69,7 @@ codes! {
     TaskFailed = "task_failed", [TaskBad], "the task failed";
     TaskStopped = "task_stopped", [TaskBad], "the task was stopped or cancelled";
     OutcomeUnknown = "outcome_unknown", [Unknown], "a write may or may not have been applied";
+    Findings = "findings", [Findings], "doctor found something wrong, or different from what is assumed";
     Waiting = "waiting", [Pending], "the task waits for an answer or a review";
     Pending = "pending", [Pending], "the task has not ended yet";
     QuestionNotShown = "question_not_shown", [Pending], "the open question was never shown on this machine";

@@ -35,6 +35,7 @@ exits! {
     TaskBad = 3, "the task ended badly: it failed, was stopped, rejected or cancelled, went over a limit, or was not answered in the platform's time (cancel: it had failed)";
     Auth = 4, "authentication failed: API key missing, rejected or without permission";
     Unknown = 5, "outcome unknown: a task or a reply may exist; the text says how to find out";
+    Findings = 6, "doctor: something is wrong, or different from what is assumed";
     Pending = 8, "still pending: running, queued, stalled, waiting for an answer or a review";
     TryLater = 75, "temporary: network, 429 or 5xx after the retries; nothing was changed, try later";
     Timeout = 124, "--timeout or --answer-timeout reached; the task keeps running";

@@ -81,6 +81,14 @@ line_types! {
         "a task that an unconfirmed start may have created: status, created_at, title, compared (same, unreadable, unread or incomparable), outside_expected_time";
     Search = "search",
         "how far recover searched: from, until, seen, uncompared, unreadable, complete, local";
+    Check = "check",
+        "one check of doctor: about, result (ok, warning, problem or unknown), message, hint, provider";
+    Assumption = "assumption",
+        "one assumption about a platform, from doctor: provider, id, says, result (confirmed, different or not_seen), seen";
+    Difference = "difference",
+        "one difference between the description that a platform serves and ours: provider, kind (new, gone or different), operation, what";
+    Doctor = "doctor",
+        "what doctor found, added up: exit, problems, warnings, confirmed, different, not_seen, differences, recording (a path), task (the one that was started)";
     Ready = "ready",
         "the simulator of taskward sim listens: listen, seed, and the servers and keys in it";
 }

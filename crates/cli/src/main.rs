@@ -11,6 +11,7 @@ mod commands;
 mod connection;
 mod cx;
 mod decisions;
+mod doctor;
 mod error;
 mod exact;
 mod exit;

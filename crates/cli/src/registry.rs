@@ -4,11 +4,12 @@
 use std::fmt;
 
 use clap::ValueEnum;
-use taskward::Provider;
+use taskward::Provider as _;
 use taskward::core::Capabilities;
+use taskward::error::doctor::Examined;
 
 /// A provider that stands in this registry.
-pub(crate) trait Registered: Provider {
+pub(crate) trait Registered: Examined {
     /// Its name in options and in front of ids.
     const ID: ProviderName;
     /// Its name for people.

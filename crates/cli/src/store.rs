@@ -580,7 +580,7 @@ fn unread(why: &str) -> CliError {
 }
 
 /// The folder of the journal, where there is a place for it.
-fn state_folder() -> Option<PathBuf> {
+pub(crate) fn state_folder() -> Option<PathBuf> {
     let folder = |name: &str| {
         let folder = PathBuf::from(std::env::var_os(name)?);
         folder.is_absolute().then_some(folder)

@@ -67,6 +67,9 @@ pub mod error {
         ApiError, BoxError, BuildError, Cause, Error, ErrorKind, ExchangeFailure, ReadError,
         ReadErrorKind, StartAgainError,
     };
+    /// What the program asks of a platform to find out what is wrong with what is assumed of it.
+    #[doc(hidden)]
+    pub use taskward_providers::doctor;
 }
 
 /// Where followed tasks are kept so that no crash loses them: [`FileJournal`](journal::FileJournal), or a

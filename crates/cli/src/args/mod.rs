@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+mod doctor;
 mod lists;
 mod runs;
 
@@ -18,6 +19,7 @@ use crate::platform::{Print, able};
 use crate::registry::{Feature, ProviderName};
 use crate::task_ref::{TaskArg, TaskRef};
 
+pub(crate) use doctor::Doctor;
 pub(crate) use lists::{Agents, CreateAgent, Ls, UpdateAgent};
 pub(crate) use runs::{Approve, Events, Input, Reject, ResumeRun, Usage};
 
@@ -128,6 +130,8 @@ pub(crate) enum Command {
     Usage(Usage),
     /// Make any call of the API with your key
     Api(Api),
+    /// Check settings, journal, clock and connection; with --live, whether a platform is as it is assumed to be
+    Doctor(Doctor),
     /// Run the simulator until Ctrl-C, or beside a command until that ends
     Sim(SimArgs),
     /// Print the script with which a shell completes this command line

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use crate::args::{Cli, Command};
 use crate::calls::Calls as _;
 use crate::cx::Cx;
+use crate::doctor;
 use crate::error::CliResult;
 use crate::exit::Ended;
 use crate::out::Out;
@@ -79,6 +80,7 @@ pub(crate) async fn perform(cli: Cli, out: Arc<Out>) -> CliResult<Ended> {
         Command::Api(args) => {
             on_platform!(cx.global.provider(), P => api::api::<P>(cx, &args).await)
         }
+        Command::Doctor(args) => doctor::doctor(cx, args).await,
         Command::Sim(args) => return sim::sim(&cx.out, args).await,
         Command::Completion(args) => completion::completion(&cx.out, &args),
         Command::Help { topic } => help::help(&cx.out, &topic),

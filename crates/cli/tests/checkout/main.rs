@@ -5,6 +5,7 @@ mod canary;
 #[path = "../it/common.rs"]
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod common;
+mod doctor;
 #[path = "../../../taskward/tests/canary/echo.rs"]
 mod echo;
 mod pages;

@@ -20,13 +20,13 @@ const CANARY: &str = "canary-of-the-wire";
 const AGENT: &str = "00000000-0000-4000-8000-000000000001";
 
 /// A server on loopback that says the same to every request, and counts them.
-struct Server {
-    address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     requests: Arc<AtomicUsize>,
 }
 
 impl Server {
-    fn says(reply: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn says(reply: impl Into<Vec<u8>>) -> Self {
         let reply = reply.into();
         Self::with(move |tcp, count| {
             request(tcp, count);
@@ -50,11 +50,11 @@ impl Server {
         Self { address, requests }
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    fn requests(&self) -> usize {
+    pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
 }
@@ -284,14 +284,14 @@ fn a_server_that_is_not_there_is_later_and_named() {
     }
 }
 
-fn certificate(name: &str) -> PathBuf {
+pub(crate) fn certificate(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../client/tests/suite/certs")
         .join(name)
 }
 
 /// A TLS server with this certificate; it would answer, if anybody asked.
-fn secure(name: &str) -> Server {
+pub(crate) fn secure(name: &str) -> Server {
     let chain = vec![CertificateDer::from_pem_file(certificate(name)).expect("a certificate")];
     let key = PrivateKeyDer::from_pem_file(certificate("server.key")).expect("a key");
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -165,6 +165,7 @@ fn help_explains_commands_and_topics() {
         "run",
         "sim",
         "completion",
+        "doctor",
     ] {
         let ended = end(bare(&["help", topic]), "");
         assert!(

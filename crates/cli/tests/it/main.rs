@@ -11,6 +11,7 @@ mod common;
 mod completion;
 mod damaged;
 mod decisions;
+mod doctor;
 mod end_rows;
 mod exit_codes;
 mod forbidden;

@@ -1,0 +1,115 @@
+//! The examination of a platform with a key.
+
+use std::time::Duration;
+
+use taskward::ErrorKind;
+use taskward::core::Origin;
+use taskward::error::doctor::{Ask, Examination, Recording, Scope};
+
+use super::exchange::Server;
+use crate::codes::Code;
+use crate::error::{CliError, CliResult};
+use crate::keys::ApiAccess;
+use crate::platform::Platform;
+use crate::signals::Signals;
+use crate::task_ref::TaskRef;
+
+/// Requests in a row without a reply after which the rest is left alone.
+const GIVEN_UP: u32 = 2;
+
+/// What an examination brought.
+pub(super) struct LiveResult {
+    pub(super) recording: Recording,
+    /// The task that was started.
+    pub(super) started: Option<TaskRef>,
+    pub(super) is_over: bool,
+    /// That the reply to the start was lost.
+    pub(super) unconfirmed: Option<CliError>,
+}
+
+/// Asks what the scope allows.
+pub(super) async fn examine<P: Platform>(
+    origin: &Origin,
+    access: ApiAccess,
+    scope: Scope,
+    signals: &mut Signals,
+) -> CliResult<LiveResult> {
+    let config = |error: taskward::Error| CliError::new(Code::Config, error.to_string());
+    let own = Server::<P>::open(origin, Some(access.key)).map_err(config)?;
+    let wrong = Server::<P>::open(origin, None).map_err(config)?;
+    let mut examination = Examination::of::<P>(scope);
+    let mut unconfirmed = None;
+    let mut silent = 0;
+    while let Some(ask) = examination.next_step() {
+        let server = if ask.probe.wrong_key { &wrong } else { &own };
+        let work = one(server, &ask, &mut examination);
+        let ended = tokio::select! {
+            ended = work => ended,
+            exit = signals.recv() => return Err(interrupted(exit)),
+        };
+        match ended {
+            Ended::Replied => silent = 0,
+            Ended::Silent => silent += 1,
+            Ended::Unconfirmed(why) => {
+                unconfirmed = Some(lost::<P>(&why));
+                break;
+            }
+        }
+        if silent >= GIVEN_UP {
+            break;
+        }
+    }
+    let started = examination
+        .started()
+        .map(|id| TaskRef::of::<P>(id.to_owned().into()));
+    Ok(LiveResult {
+        recording: examination.recording(),
+        started,
+        is_over: examination.is_over(),
+        unconfirmed,
+    })
+}
+
+enum Ended {
+    Replied,
+    Silent,
+    Unconfirmed(String),
+}
+
+async fn one<P: Platform>(server: &Server<P>, ask: &Ask, examination: &mut Examination) -> Ended {
+    if ask.wait > Duration::ZERO {
+        tokio::time::sleep(ask.wait).await;
+    }
+    let seen = server.observe(ask.request.clone(), ask.safety()).await;
+    match (&seen.reply, &seen.result) {
+        (Some(reply), _) => {
+            examination.take(ask, Ok(reply));
+            Ended::Replied
+        }
+        (None, Err(error)) => {
+            let why = server.failure(error);
+            examination.take(ask, Err(why.clone()));
+            match error.kind() {
+                ErrorKind::OutcomeUnknown => Ended::Unconfirmed(why),
+                _ => Ended::Silent,
+            }
+        }
+        (None, Ok(())) => Ended::Silent,
+    }
+}
+
+pub(super) fn interrupted(exit: crate::exit::Exit) -> CliError {
+    CliError::new(Code::Interrupted, "interrupted")
+        .headed("stopped")
+        .ending(exit)
+}
+
+/// The end of a start whose reply was lost: it was not repeated.
+fn lost<P: Platform>(why: &str) -> CliError {
+    CliError::new(Code::OutcomeUnknown, "the reply to the start was lost")
+        .why(why.to_owned())
+        .why(format!(
+            "The task may exist on {}. Nothing was sent again.",
+            P::TITLE
+        ))
+}
