@@ -7,6 +7,8 @@ mod faults;
 mod figures;
 mod fuzz;
 mod kill;
+mod pages;
+mod picture;
 mod repo;
 mod simulate;
 mod simulator;
@@ -51,6 +53,10 @@ enum Task {
     StreamTest(stream::Args),
     /// Try many delays of a bad server on connections and deadlines through both adapters, and print what came of each
     WireTest,
+    /// Run every command that the README, the pages in `docs/` and the help show (installs the program)
+    Docs(pages::Args),
+    /// Record the session that the README shows, in a terminal, and draw it (needs `script` of util-linux)
+    Picture,
     /// Run everything that a change must pass, fastest first
     Ci,
 }
@@ -67,6 +73,8 @@ fn main() -> ExitCode {
         Task::UploadTest(args) => upload::run(&args),
         Task::StreamTest(args) => stream::run(&args),
         Task::WireTest => wire::run(),
+        Task::Docs(args) => pages::run(&args),
+        Task::Picture => picture::run(),
         Task::Ci => ci::run(),
     };
     match done {
