@@ -7,6 +7,7 @@ mod faults;
 mod figures;
 mod fuzz;
 mod kill;
+mod package;
 mod pages;
 mod picture;
 mod repo;
@@ -57,6 +58,8 @@ enum Task {
     Docs(pages::Args),
     /// Record the session that the README shows, in a terminal, and draw it (needs `script` of util-linux)
     Picture,
+    /// Package every crate and print a table; with --test, build and test each package alone, outside the repository
+    Package(package::Args),
     /// Run everything that a change must pass, fastest first
     Ci,
 }
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Task::WireTest => wire::run(),
         Task::Docs(args) => pages::run(&args),
         Task::Picture => picture::run(),
+        Task::Package(args) => package::run(&args),
         Task::Ci => ci::run(),
     };
     match done {

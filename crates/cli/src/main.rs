@@ -235,7 +235,7 @@ mod tests {
         let (_, stderr) = run("words");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
         assert!(
-            stderr.starts_with("error: a bug in taskward at crates/cli/src/main.rs:"),
+            stderr.starts_with(concat!("error: a bug in taskward at ", file!(), ":")),
             "{stderr}"
         );
         for words in [

@@ -14,6 +14,7 @@
 //! # What this crate does not do
 //! It opens no socket, and decides neither about retries nor about outcomes: the transport does the one, the core the other.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // One flavour alone needs less of what they share.
 #![cfg_attr(not(all(feature = "async", feature = "blocking")), allow(dead_code))]
 

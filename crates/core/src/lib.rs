@@ -14,6 +14,8 @@
 //! It opens no socket and no file, starts no thread, knows no runtime and no provider by name, and never ends a task
 //! because of what happened on the wire.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod again;
 mod budget;
 mod build_error;

@@ -1,5 +1,7 @@
 //! Taskward's async adapter: drives the core over hyper, tokio and rustls.
 //!
+//! Internal to [Taskward](https://docs.rs/taskward): it may change in every release.
+//!
 //! ```no_run
 //! use std::time::Duration;
 //! use taskward_core::{Answer, Output as _, Provider};
@@ -29,6 +31,8 @@
 //! # What this crate does not do
 //! It decides nothing: the core decides about retries, redirects, poll intervals and outcomes. It never decompresses a
 //! reply, stores no cookies, speaks HTTP/1.1 only, and has no switch that turns the verification of certificates off.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod body;
 mod chunks;

@@ -1,10 +1,14 @@
 //! Taskward's providers: what each agent platform's requests and replies mean.
 //!
+//! Internal to [Taskward](https://docs.rs/taskward): it may change in every release.
+//!
 //! One module per provider, over wire types generated from its specification. Pure: a provider holds no state, reads no
 //! clock and does no I/O; it says to the machine of `taskward-core` which request does what and what a reply means.
 //!
 //! # What this crate does not do
 //! It sends nothing and waits for nothing: the adapters do. It never ends a task for a word it does not know.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod agent_harness;
 pub mod doctor;

@@ -22,6 +22,8 @@
 //!
 //! It does *not* talk to any platform, persist anything, or invent replies: what it cannot model it refuses with 501.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod dashboard;
 mod faults;
 pub mod harness;

@@ -1,6 +1,8 @@
 //! A task of the client's machine beside a simulated server, in virtual time, with faults: two hours take ten
 //! milliseconds.
 //!
+//! Internal to [Taskward](https://docs.rs/taskward): it may change in every release.
+//!
 //! A [`Simulation`] does for a [`Task`](taskward_core::Task) what an adapter does, and plays everything around it: the
 //! wire, the clock, the human who is asked, the disk, and whoever else has a hand in the task. Everything random follows
 //! from one seed, so that the same seed gives the same run. At each step what happened is checked against a reference
@@ -59,6 +61,8 @@
 //! [`seeds`] are the cases that Taskward itself has to pass, and [`fuzzed`] drives the machine as a fuzzer's bytes say.
 //!
 //! It does *not* open a socket or read a clock, and it is no part of the program.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod drive;
 mod fault;

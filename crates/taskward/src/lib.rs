@@ -1,7 +1,15 @@
-//! Sees long-running agent tasks through: start, follow, answer, survive faults, fetch the result.
+// Its examples use both clients.
+#![cfg_attr(
+    all(feature = "async", feature = "blocking"),
+    doc = include_str!("../README.md")
+)]
+#![cfg_attr(
+    not(all(feature = "async", feature = "blocking")),
+    doc = "Runs long-running AI agent tasks reliably: start, follow, answer, fetch the result."
+)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //!
-//! A façade: features pick the adapters, modules hold the providers.
-//!
+//! # Where what is
 //! - [`Client`] (feature `async`): over hyper and tokio.
 //! - [`blocking::Client`] (feature `blocking`): its twin over ureq, without a runtime.
 //! - [`nanonets`]: the Nanonets Agents platform.
@@ -82,7 +90,3 @@ pub use taskward_journal as journal;
 pub mod blocking {
     pub use taskward_ureq::*;
 }
-
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 use crate::{
-    cargo, codegen, repo,
+    cargo, codegen, package, repo,
     source::{Kind, Workspace},
     words,
 };
@@ -105,6 +105,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     faults.extend(sources(&workspace)?);
     faults.extend(lists(args, &workspace)?);
     faults.extend(documents::faults(&workspace)?);
+    faults.extend(package::faults()?);
     if faults.is_empty() {
         return Ok(());
     }
@@ -169,19 +170,13 @@ fn wrong_arrows(package: &Package) -> Vec<String> {
     {
         let sibling = dependency.name.as_str();
         match dependency.kind {
-            DependencyKind::Development => {
-                if dependency.req.to_string() != "*" {
-                    faults.push(format!(
-                        "{name}: dev-dependency {sibling} must be path-only, without a version"
-                    ));
-                }
-                // Itself with the feature `testing` is the same one.
-                if name == "taskward-core" && sibling != name {
-                    faults.push(format!(
-                        "{name} may not dev-depend on {sibling}: its tests would see a second core"
-                    ));
-                }
+            // Itself with the feature `testing` is the same one.
+            DependencyKind::Development if name == "taskward-core" && sibling != name => {
+                faults.push(format!(
+                    "{name} may not dev-depend on {sibling}: its tests would see a second core"
+                ));
             }
+            DependencyKind::Development => {}
             _ if !allowed.contains(&sibling) => {
                 faults.push(format!("{name} may not depend on {sibling}"))
             }
@@ -319,20 +314,14 @@ mod tests {
     }
 
     #[test]
-    fn a_dev_dependency_on_a_sibling_has_no_version() {
+    fn the_tests_of_core_see_one_core() {
         let check = |name, req| {
             wrong_arrows(&package(
                 name,
                 json!([dependency("taskward-sim", req, Some("dev"))]),
             ))
         };
-        assert_eq!(check("taskward-providers", "*"), [""; 0]);
-        assert_eq!(
-            check("taskward-providers", "^0.1.0"),
-            [
-                "taskward-providers: dev-dependency taskward-sim must be path-only, without a version"
-            ]
-        );
+        assert_eq!(check("taskward-providers", "^0.1.0"), [""; 0]);
         assert_eq!(
             check("taskward-core", "*"),
             ["taskward-core may not dev-depend on taskward-sim: its tests would see a second core"]

@@ -5,11 +5,4 @@
 mod created_once;
 mod examples;
 mod hundred_runs;
-#[cfg(all(feature = "async", feature = "blocking"))]
-mod parity;
-#[cfg(all(feature = "async", feature = "blocking"))]
-mod parity_streams;
 mod rows;
-#[cfg(all(feature = "async", feature = "blocking"))]
-#[path = "../../../providers/tests/judge/spec.rs"]
-mod spec;
