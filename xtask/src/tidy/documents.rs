@@ -6,8 +6,17 @@ use anyhow::Result;
 
 use crate::{repo, source::Workspace};
 
-/// The documents whose names are checked, all in the repository's root.
-const DOCUMENTS: &[&str] = &["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md"];
+/// The documents whose names are checked.
+const DOCUMENTS: &[&str] = &[
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "README.md",
+    "docs/command-line.md",
+    "docs/comparison.md",
+    "docs/library.md",
+    "docs/refusals.md",
+    "docs/simulator.md",
+];
 
 /// How a name ends that means a file.
 const ENDINGS: &[&str] = &[".rs", ".toml", ".md", ".yaml", ".json", ".txt"];
@@ -29,7 +38,8 @@ pub(super) fn faults(workspace: &Workspace) -> Result<Vec<String>> {
     let mut faults = Vec::new();
     for document in DOCUMENTS {
         let text = repo::read(&root.join(document))?;
-        let wrong = wrong_names(&text, &files, &functions);
+        let folder = document.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let wrong = wrong_names(&text, folder, &files, &functions);
         faults.extend(wrong.into_iter().map(|fault| format!("{document}:{fault}")));
     }
     Ok(faults)
@@ -48,7 +58,7 @@ fn walk(folder: &Path, files: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
-fn wrong_names(text: &str, files: &[String], sources: &[&str]) -> Vec<String> {
+fn wrong_names(text: &str, folder: &str, files: &[String], sources: &[&str]) -> Vec<String> {
     let mut faults = Vec::new();
     let mut in_block = false;
     for (number, line) in (1..).zip(text.lines()) {
@@ -59,12 +69,12 @@ fn wrong_names(text: &str, files: &[String], sources: &[&str]) -> Vec<String> {
             continue;
         }
         for target in links(line) {
-            let path = format!("/{target}");
-            // A link is resolved from the root, where the documents stand; a folder has files.
-            let folder = format!("{}/", path.trim_end_matches('/'));
+            let path = resolved(folder, target);
+            // A folder has files.
+            let inside = format!("{}/", path.trim_end_matches('/'));
             if !files
                 .iter()
-                .any(|file| *file == path || file.starts_with(&folder))
+                .any(|file| *file == path || file.starts_with(&inside))
             {
                 faults.push(format!("{number}: there is no {target}"));
             }
@@ -73,7 +83,9 @@ fn wrong_names(text: &str, files: &[String], sources: &[&str]) -> Vec<String> {
             if is_path(name) && !names_a_file(name, files) {
                 faults.push(format!("{number}: there is no file or folder {name}"));
             }
-            if is_sentence(name)
+            // A page for users names fields, and no tests.
+            if folder.is_empty()
+                && is_sentence(name)
                 && !sources
                     .iter()
                     .any(|text| text.contains(&format!("fn {name}")))
@@ -83,6 +95,15 @@ fn wrong_names(text: &str, files: &[String], sources: &[&str]) -> Vec<String> {
         }
     }
     faults
+}
+
+/// Returns the path from the root of what a document in `folder` links to.
+fn resolved(folder: &str, target: &str) -> String {
+    match target.strip_prefix("../") {
+        Some(target) => format!("/{target}"),
+        None if folder.is_empty() => format!("/{target}"),
+        None => format!("/{folder}/{target}"),
+    }
 }
 
 /// Returns the targets of a line's links into the repository.
@@ -132,13 +153,23 @@ mod tests {
              [d](crates/none) `task/plan.rs` `judge/`\n\
              `what_is_sent_is_what_was_heard`";
         assert_eq!(
-            wrong_names(text, &files, &sources),
+            wrong_names(text, "", &files, &sources),
             [
                 "6: there is no crates/none",
                 "6: there is no file or folder task/plan.rs",
                 "6: there is no file or folder judge/",
                 "7: there is no test what_is_sent_is_what_was_heard",
             ]
+        );
+    }
+
+    #[test]
+    fn a_link_is_read_from_the_folder_of_its_document() {
+        let files = ["/docs/page.md", "/crates/core/src/lib.rs"].map(str::to_owned);
+        let text = "[a](page.md) [b](../crates/core) [c](crates/core)";
+        assert_eq!(
+            wrong_names(text, "docs", &files, &[]),
+            ["1: there is no crates/core"]
         );
     }
 }

@@ -9,5 +9,4 @@ mod doctor;
 #[path = "../../../taskward/tests/canary/echo.rs"]
 mod echo;
 mod pages;
-mod readme;
 mod wire_rows;
