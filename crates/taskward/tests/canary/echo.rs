@@ -562,7 +562,7 @@ fn stream(flow: Flow) -> String {
 pub(crate) fn holds_key(text: &str) -> bool {
     let mut text = text.to_owned();
     for _ in 0..4 {
-        if squeezed(&text).contains(SECRET) {
+        if holds_squeezed(&text) {
             return true;
         }
         let decoded = percent(&unescaped(&text));
@@ -581,21 +581,25 @@ pub(crate) fn holds_piece(text: &str) -> bool {
     pieces.any(|piece| text.contains(piece.as_ref()))
 }
 
-/// Without spaces and control characters. The loop is over bytes, and plain: the canary spends its time here, and tests
-/// are not optimised.
-fn squeezed(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    for (at, byte) in bytes.iter().enumerate() {
-        if *byte > b' ' && *byte != 0x7f {
-            out.push(*byte);
-            // The control characters beyond ASCII, U+0080 to U+009F.
-            if (0x80..0xa0).contains(byte) && at > 0 && bytes[at - 1] == 0xc2 {
-                out.truncate(out.len() - 2);
-            }
+/// Returns whether the secret stands in a text, spaces and control characters between its own left out. The canary spends
+/// its time here and tests are not optimised, so the standard library, which is, finds where to compare.
+fn holds_squeezed(text: &str) -> bool {
+    let (first, second) = (char::from(SECRET.as_bytes()[0]), SECRET.as_bytes()[1]);
+    let mut rest = text;
+    while let Some(at) = rest.find(first) {
+        let here = &rest[at..];
+        rest = &here[1..];
+        let next = rest.as_bytes().first();
+        // Most are the first letter of another word.
+        if next.is_none_or(|next| next.is_ascii_graphic() && *next != second) {
+            continue;
+        }
+        let mut shown = here.chars().filter(|c| *c > ' ' && !c.is_control());
+        if SECRET.chars().all(|c| shown.next() == Some(c)) {
+            return true;
         }
     }
-    String::from_utf8(out).expect("whole characters were left out")
+    false
 }
 
 /// With one layer of JSON escapes undone; what is none stays.
