@@ -8,6 +8,8 @@ mod ends;
 mod entries;
 mod foreign;
 mod regressions;
+#[path = "../judge/scenarios.rs"]
+mod scenarios;
 #[path = "../judge/spec.rs"]
 mod spec;
 mod starts;

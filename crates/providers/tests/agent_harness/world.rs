@@ -12,8 +12,9 @@ use taskward_core::{
 };
 use taskward_providers::agent_harness::{self, AgentHarness, Job};
 use taskward_sim::harness::{DashboardAction, Server, Stats};
-use taskward_sim::{Pulled, Scenario, StreamId};
+use taskward_sim::{Pulled, StreamId};
 
+use crate::scenarios::scenario_of;
 use crate::spec::Spec;
 
 /// When the simulated time begins: 2026-05-12T10:15:00Z.
@@ -153,7 +154,7 @@ pub(crate) fn outcome(text: &str) -> Ended {
 
 impl World {
     pub(crate) fn new(scenario: &str) -> Self {
-        let scenario = Scenario::parse(scenario).expect("a scenario");
+        let scenario = scenario_of(scenario);
         Self {
             server: Server::new(7, &scenario, START),
             now: START,

@@ -6,6 +6,8 @@ mod ends;
 mod entries;
 mod foreign;
 mod questions;
+#[path = "../judge/scenarios.rs"]
+mod scenarios;
 mod search;
 #[path = "../judge/spec.rs"]
 mod spec;

@@ -10,8 +10,9 @@ use taskward_core::{
 use taskward_providers::nanonets::{self, Job, Nanonets};
 use taskward_sim::multipart::{Multipart, boundary};
 use taskward_sim::nanonets::{DashboardAction, Server, Stats};
-use taskward_sim::{Fault, FaultRule, Faults, Scenario};
+use taskward_sim::{Fault, FaultRule, Faults};
 
+use crate::scenarios::scenario_of;
 use crate::spec::Spec;
 
 /// When the simulated time begins: 2026-05-12T10:15:00Z.
@@ -72,7 +73,7 @@ pub(crate) fn outcome(text: &str) -> Ended {
 
 impl World {
     pub(crate) fn new(scenario: &str) -> Self {
-        let scenario = Scenario::parse(scenario).expect("a scenario");
+        let scenario = scenario_of(scenario);
         Self {
             server: Server::new(7, &scenario, START),
             now: START,
