@@ -35,8 +35,8 @@ fn requests(server: &super::support::Server, target: &str) -> usize {
     server.seen().iter().filter(asks).count()
 }
 
-#[test]
-fn time_that_a_hook_or_a_handler_takes_is_no_silence() {
+/// Follows a stream whose caller is away in the hook of its first event for so long, and in the handler of its question.
+fn follow_slowly(in_hook: Duration, in_handler: Duration) {
     let back = Arc::new(AtomicBool::new(false));
     let came_back = back.clone();
     let (server, _platform, client) = setup_with(impatient(), move |platform, conn, _| {
@@ -57,14 +57,14 @@ fn time_that_a_hook_or_a_handler_takes_is_no_silence() {
                 Event::Provider(event) => {
                     log.lock().expect("log").push(event.name.clone());
                     if event.name == "work" && !back.swap(true, Ordering::SeqCst) {
-                        sleep(AWAY);
+                        sleep(in_hook);
                     }
                 }
                 Event::Retrying { failed, .. } => panic!("the stream was given up: {failed}"),
                 _ => {}
             })
-            .on_question(handler(|_| {
-                sleep(AWAY);
+            .on_question(handler(move |_| {
+                sleep(in_handler);
                 Ok(Answer::text("EUR"))
             })),
     );
@@ -74,6 +74,16 @@ fn time_that_a_hook_or_a_handler_takes_is_no_silence() {
     assert_eq!(reported, ["work", "wait", "work", "end"]);
     assert_eq!(requests(&server, "/stream"), 1);
     assert_eq!(requests(&server, "/say"), 1);
+}
+
+#[test]
+fn time_that_a_hook_takes_is_no_silence() {
+    follow_slowly(AWAY, Duration::ZERO);
+}
+
+#[test]
+fn time_that_a_handler_takes_is_no_silence() {
+    follow_slowly(Duration::ZERO, AWAY);
 }
 
 #[test]
