@@ -136,6 +136,8 @@ pub(crate) enum Command {
     Sim(SimArgs),
     /// Print the script with which a shell completes this command line
     Completion(Completion),
+    /// Write the manual pages into a folder
+    Man(Man),
     /// Explain a command or a topic: environment, exit-codes, json, questions, recovery, simulator
     Help {
         /// The command or topic
@@ -508,6 +510,19 @@ pub(crate) struct Completion {
     /// The shell
     #[arg(value_name = "SHELL")]
     pub(crate) shell: Shell,
+}
+
+/// `man`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  taskward man ~/.local/share/man/man1
+  taskward man . && man ./taskward-run.1
+
+One page for each command, and taskward.1 for all; those of an earlier version are written over.")]
+pub(crate) struct Man {
+    /// The folder; it is made where there is none
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
 }
 
 impl Global {

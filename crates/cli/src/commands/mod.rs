@@ -9,6 +9,7 @@ mod events;
 mod help;
 mod local;
 mod ls;
+mod man;
 mod messages;
 mod question;
 mod read;
@@ -83,6 +84,7 @@ pub(crate) async fn perform(cli: Cli, out: Arc<Out>) -> CliResult<Ended> {
         Command::Doctor(args) => doctor::doctor(cx, args).await,
         Command::Sim(args) => return sim::sim(&cx.out, args).await,
         Command::Completion(args) => completion::completion(&cx.out, &args),
+        Command::Man(args) => man::man(&cx.out, &args),
         Command::Help { topic } => help::help(&cx.out, &topic),
     }?;
     // What the JSON modes printed is checked once, at the end.

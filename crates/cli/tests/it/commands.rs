@@ -165,6 +165,7 @@ fn help_explains_commands_and_topics() {
         "run",
         "sim",
         "completion",
+        "man",
         "doctor",
     ] {
         let ended = end(bare(&["help", topic]), "");

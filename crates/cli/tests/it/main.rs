@@ -20,6 +20,7 @@ mod harness_lists;
 mod harness_runs;
 mod json_mode;
 mod last_words;
+mod man;
 mod old_state;
 mod process;
 mod questions;

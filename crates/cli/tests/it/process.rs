@@ -138,6 +138,7 @@ fn w6_no_command_hangs_whatever_stdin_is() {
         (vec!["usage", "--provider", "agent-harness"], 0),
         (vec!["api", "GET", "/agents"], 0),
         (vec!["completion", "bash"], 0),
+        (vec!["man", "/dev/null/man1"], 2),
         (vec!["doctor"], 0),
         (vec!["doctor", "--live", "--start", "echo"], 2),
         (vec!["help", "questions"], 0),

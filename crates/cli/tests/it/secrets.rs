@@ -258,6 +258,7 @@ fn no_option_takes_a_key() {
         "api",
         "sim",
         "completion",
+        "man",
         "doctor",
     ];
     for page in pages {
