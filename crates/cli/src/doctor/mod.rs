@@ -17,7 +17,7 @@ mod settings;
 use taskward::Provider as _;
 use taskward::core::Origin;
 use taskward::error::doctor::{
-    Examined as _, Identity, Recording, Scope, differences, examine, identify,
+    Examined as _, Identity, Recording, Scope, differences, examine, identify, refused_start,
 };
 
 use check::Check;
@@ -152,6 +152,7 @@ async fn platform<P: Platform>(
         live.iter()
             .filter_map(|live| identity::<P>(&live.recording)),
     );
+    checks.extend(live.iter().filter_map(|live| refused::<P>(&live.recording)));
     checks.extend(live.iter().filter_map(left_running));
     report.checks(&cx.out, P::TITLE, &checks)?;
     if let Some(live) = &live {
@@ -214,6 +215,14 @@ fn identity<P: Platform>(recording: &Recording) -> Option<Check> {
         Identity::Nobody(why) => Check::problem("platform", format!("no reply: {why}")),
     };
     Some(check.of(P::ID))
+}
+
+/// Says that the start was refused.
+fn refused<P: Platform>(recording: &Recording) -> Option<Check> {
+    let status = refused_start::<P>(recording)?;
+    let what = format!("the server refused the start with status {status}");
+    let hint = format!("--start starts {}: is there such a one?", P::STARTS);
+    Some(Check::problem("task", what).hint(hint).of(P::ID))
 }
 
 /// Says that a started task has not ended.

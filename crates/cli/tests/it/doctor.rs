@@ -446,6 +446,10 @@ fn nothing_is_started_without_a_confirmation_and_a_lost_start_is_not_repeated() 
         .filter(|sent| sent.method == "POST");
     assert_eq!(starts.count(), 1);
     assert!(!assumptions(&lost, "confirmed").is_empty());
+    // A refusal says nothing of how a start is answered.
+    let refused = World::new().run(&["doctor", "--live", "--start", "nobody", "--yes", "--json"]);
+    problem(&refused, &["task: the server refused the start with status 400"]);
+    assert_eq!(assumptions(&refused, "different"), [""; 0]);
 }
 
 /// Rows: O8.

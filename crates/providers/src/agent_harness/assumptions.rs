@@ -3,7 +3,7 @@
 use serde_json::Value;
 use taskward_core::sse;
 
-use crate::doctor::evidence::{Sign, found, has_all, kind, status, texts};
+use crate::doctor::evidence::{Sign, accepted, found, has_all, kind, status, texts};
 use crate::doctor::{Assumption, Evidence, Finding, RecordedReply};
 
 /// What would show something that only a write shows which `doctor` does not make.
@@ -146,7 +146,7 @@ pub(super) const ASSUMPTIONS: &[Assumption] = &[
         "start-code",
         &[],
         "a start answers 200, 201 or 202",
-        |evidence| status(evidence, "start", &[200, 201, 202], START),
+        |evidence| accepted(evidence, "start", &[200, 201, 202], START),
     ),
     row(
         "start-queued",
@@ -334,6 +334,172 @@ pub(super) const ASSUMPTIONS: &[Assumption] = &[
             )
         },
     ),
+    row(
+        "start-replay",
+        &[],
+        "the same key again answers 200 with the run of before, and says so in replayed",
+        |_| Finding::NotSeen(NEVER),
+    ),
+    row(
+        "start-keys",
+        &[],
+        "a start without a key answers 400, and one under the key of another start 409; a key is remembered for good",
+        |_| Finding::NotSeen(NEVER),
+    ),
+    row(
+        "start-input",
+        &[],
+        "a start needs no input, and a field of the wrong type answers 400",
+        |_| Finding::NotSeen(NEVER),
+    ),
+    row(
+        "signal-keys",
+        &[],
+        "a signal under a key that was seen gives the first reply again; the header counts, not the body",
+        |_| Finding::NotSeen(NEVER),
+    ),
+    row(
+        "signal-codes",
+        &[],
+        "a signal to a run that does not wait answers 409, and one of an unknown action 400",
+        |_| Finding::NotSeen(NEVER),
+    ),
+    row(
+        "signal-kinds",
+        &[],
+        "a wait for data may be approved, and one for an approval be answered with data",
+        |_| Finding::NotSeen(NEVER),
+    ),
+    row(
+        "signal-at-once",
+        &[],
+        "the next read after a signal shows that the run continues",
+        |_| Finding::NotSeen(NEVER),
+    ),
+    row(
+        "wait-timeout",
+        &[],
+        "a wait that nobody answers ends the run as cancelled after a day",
+        |_| Finding::NotSeen(NEVER),
+    ),
+    row(
+        "status-and-events",
+        &[],
+        "status and events of a run change at the same moment",
+        |_| Finding::NotSeen("a run that is read in the middle of a change"),
+    ),
+    row(
+        "stream-end",
+        &[],
+        "a stream ends behind the last event of a run, and not at a wait",
+        |_| Finding::NotSeen("a recording does not hold when a stream ended"),
+    ),
+    row(
+        "stream-heartbeat",
+        &[],
+        "a silent stream sends a comment now and then",
+        |evidence| {
+            let spoken = evidence
+                .streams()
+                .filter(|text| text.lines().any(|line| line.starts_with(':')));
+            found(
+                spoken.map(|_| Ok("it does".to_owned())),
+                "a stream that is silent for a while",
+            )
+        },
+    ),
+    row(
+        "stream-retry",
+        &[],
+        "a stream does not say when to reconnect",
+        |evidence| {
+            found(
+                evidence.streams().map(|text| {
+                    match text.lines().find(|line| line.starts_with("retry:")) {
+                        None => Ok("it does not".to_owned()),
+                        Some(line) => Err(line.to_owned()),
+                    }
+                }),
+                RUN,
+            )
+        },
+    ),
+    row(
+        "stream-there",
+        &[],
+        "there is a stream of events",
+        |evidence| status(evidence, "stream", &[200], RUN),
+    ),
+    row(
+        "events-there",
+        &[],
+        "there is a list of events",
+        |evidence| status(evidence, "events", &[200], RUN),
+    ),
+    row("cursor-type", &[], "a cursor is a text", |evidence| {
+        let pages = evidence.read("listRunEvents");
+        let cursors = pages.filter_map(|page| page.get("next_cursor").or(page.get("cursor")));
+        found(cursors.filter(|cursor| !cursor.is_null()).map(is_text), RUN)
+    }),
+    row(
+        "cursor-goes-on",
+        &[],
+        "the last page of events has a cursor to go on from later",
+        |evidence| {
+            let pages = evidence.read("listRunEvents");
+            let cursors = pages.filter_map(|page| page.get("next_cursor").or(page.get("cursor")));
+            found(
+                cursors.map(|cursor| match cursor.is_null() {
+                    false => Ok("it has".to_owned()),
+                    true => Err("it is null".to_owned()),
+                }),
+                RUN,
+            )
+        },
+    ),
+    row(
+        "known-fields",
+        &[],
+        "pages of events have no fields but those of the specification",
+        page_fields,
+    ),
+    row(
+        "redaction",
+        &[],
+        "the caller's own fields are taken out of run.created",
+        |evidence| {
+            let own = ["input", "metadata", "attachment_refs", "sensitivity_tags"];
+            let created = values_of(evidence, "run.created");
+            found(
+                created.iter().map(|value| {
+                    match own.iter().find(|field| value.get(**field).is_some()) {
+                        None => Ok("they are".to_owned()),
+                        Some(field) => Err(format!("{field} is there")),
+                    }
+                }),
+                RUN,
+            )
+        },
+    ),
+    row(
+        "limit-status",
+        &[],
+        "a run that went over a limit has failed",
+        |evidence| {
+            let over = !values_of(evidence, "run.limit_exceeded").is_empty();
+            let runs = evidence.replies("run").filter(|_| over);
+            found(
+                runs.filter_map(|reply| {
+                    let status = reply.json()?["status"].as_str()?;
+                    Some(match status {
+                        "failed" => Ok(status.to_owned()),
+                        _ => Err(status.to_owned()),
+                    })
+                }),
+                "a run that went over a limit: --task RUN names it",
+            )
+        },
+    ),
 ];
 
 fn is_text(value: &Value) -> Sign {
@@ -409,6 +575,22 @@ fn stream_replay(evidence: &Evidence<'_>) -> Finding {
 
 fn first_seq(page: &Value) -> Option<u64> {
     page_events(page)?.first()?["seq"].as_u64()
+}
+
+/// Judges the fields of pages and of their events; what the events say is open.
+fn page_fields(evidence: &Evidence<'_>) -> Finding {
+    let pages = evidence.read("listRunEvents");
+    let objects = pages.flat_map(|page| page_events(page).into_iter().flatten().chain([page]));
+    let names = objects
+        .filter_map(Value::as_object)
+        .flat_map(|object| object.keys());
+    found(
+        names.map(|name| match evidence.knows(name) {
+            true => Ok("none".to_owned()),
+            false => Err(name.clone()),
+        }),
+        RUN,
+    )
 }
 
 fn cursor_continues(evidence: &Evidence<'_>) -> Finding {

@@ -71,6 +71,11 @@ impl<'a> Evidence<'a> {
         }
     }
 
+    /// Returns whether the specification has a field of this name.
+    pub(crate) fn knows(&self, field: &str) -> bool {
+        self.words.fields.contains(&field)
+    }
+
     /// Judges the names of fields outside the customer's data.
     pub(crate) fn unknown_fields(&self, needs: &'static str) -> Finding {
         let replies = self.own().filter(|(_, reply)| reply.is_success());
@@ -99,7 +104,7 @@ impl<'a> Evidence<'a> {
         match value {
             Value::Object(fields) => {
                 for (name, value) in fields {
-                    if !self.words.fields.contains(&name.as_str()) {
+                    if !self.knows(name) {
                         names.insert(name);
                     } else if !self.words.free.contains(&name.as_str()) {
                         self.unknown(value, names);
@@ -173,6 +178,21 @@ pub(crate) fn status(
             true => Ok(seen),
             false => Err(seen),
         }
+    });
+    found(signs, needs)
+}
+
+/// Judges the status code of a write that was accepted; a refusal has a reason of its own.
+pub(crate) fn accepted(
+    evidence: &Evidence<'_>,
+    probe: &str,
+    expected: &[u16],
+    needs: &'static str,
+) -> Finding {
+    let taken = evidence.replies(probe).filter(|reply| reply.is_success());
+    let signs = taken.map(|reply| match expected.contains(&reply.status) {
+        true => Ok(reply.status.to_string()),
+        false => Err(reply.status.to_string()),
     });
     found(signs, needs)
 }

@@ -2,7 +2,7 @@
 
 use super::exchange::{Exchange, RecordedBody};
 use super::recording::Recording;
-use super::{Evidence, Examined};
+use super::{Evidence, Examined, Stage};
 
 /// Who replied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,4 +58,16 @@ pub fn identify<P: Examined>(recording: &Recording) -> Identity {
     }
     let failure = own.iter().find_map(|one| one.failure());
     Identity::Nobody(failure.unwrap_or("nothing was asked").to_owned())
+}
+
+/// Returns the status with which the start was refused.
+#[must_use]
+pub fn refused_start<P: Examined>(recording: &Recording) -> Option<u16> {
+    let starts = P::PROBES.iter().filter(|probe| probe.stage == Stage::Start);
+    let names: Vec<&str> = starts.map(|probe| probe.name).collect();
+    let mut exchanges = recording.exchanges.iter();
+    let start =
+        exchanges.find(|one| one.provider == P::NAME && names.contains(&one.probe.as_str()));
+    let status = start?.reply()?.status;
+    (!(200..300).contains(&status)).then_some(status)
 }

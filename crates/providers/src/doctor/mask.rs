@@ -63,7 +63,7 @@ impl Mask {
             RecordedBody::Events(self.events(&reply.body, words))
         } else {
             match serde_json::from_slice::<Value>(&reply.body) {
-                Ok(document) if describes && reply.status().is_success() => {
+                Ok(document) if describes && document["paths"].is_object() => {
                     RecordedBody::Outline(openapi::outline(&document))
                 }
                 Ok(value) => RecordedBody::Json(self.value("", &value, words, false)),

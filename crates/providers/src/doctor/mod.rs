@@ -25,7 +25,7 @@ use taskward_core::{BuildError, Provider, Request, Safety};
 pub use evidence::{Evidence, Finding};
 pub use examination::{Ask, Examination, Scope};
 pub use exchange::{Exchange, RecordedBody, RecordedReply};
-pub use identity::{Identity, identify};
+pub use identity::{Identity, identify, refused_start};
 pub use recording::{Recording, RecordingError};
 
 pub(crate) use examination::Known;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::doctor::evidence::{found, has_all, kind, status, texts};
+use crate::doctor::evidence::{accepted, found, has_all, kind, status, texts};
 use crate::doctor::{Assumption, Evidence, Finding};
 
 /// What would show something that only a write shows which `doctor` does not make.
@@ -50,7 +50,7 @@ pub(super) const ASSUMPTIONS: &[Assumption] = &[
         "start-code",
         &["/paths/~1api~1v1~1agents~1{agent_id}~1run/post"],
         "a start answers 200, 201 or 202",
-        |evidence| status(evidence, "start", &[200, 201, 202], START),
+        |evidence| accepted(evidence, "start", &[200, 201, 202], START),
     ),
     row(
         "start-status",
@@ -349,6 +349,140 @@ pub(super) const ASSUMPTIONS: &[Assumption] = &[
             )
         },
     ),
+    row(
+        "message-delay",
+        &[],
+        "after a message a read may show the old status for about a second",
+        |_| Finding::NotSeen(NEVER),
+    ),
+    row(
+        "message-trimmed",
+        &[],
+        "a message stands in the log as it was sent, white space at its ends included",
+        |_| Finding::NotSeen(NEVER),
+    ),
+    row(
+        "message-late",
+        &[],
+        "a message to a completed task starts another turn, and one to a failed or stopped task answers 409",
+        |_| Finding::NotSeen(NEVER),
+    ),
+    row(
+        "write-bodies",
+        &[],
+        "the replies to a message and to a cancel have a body",
+        |_| Finding::NotSeen(NEVER),
+    ),
+    row(
+        "cancel-at-once",
+        &[],
+        "the next read after a cancel shows that the task has stopped",
+        |_| Finding::NotSeen(NEVER),
+    ),
+    row(
+        "review-rejected",
+        &[],
+        "a task that is rejected in the dashboard has failed",
+        |_| Finding::NotSeen(NEVER),
+    ),
+    row(
+        "queue",
+        &[],
+        "tasks beyond an agent's limit wait as queued, and one that waits for a human does not count among them",
+        |_| Finding::NotSeen(NEVER),
+    ),
+    row(
+        "request-null",
+        &[],
+        "a field of a request that is null is of the wrong type, and not as if it were left out",
+        |_| Finding::NotSeen(NEVER),
+    ),
+    row(
+        "file-parts",
+        &[],
+        "a file is sent in a part named files or files.items",
+        |_| Finding::NotSeen(NEVER),
+    ),
+    row(
+        "file-size",
+        &[],
+        "a file that is too large answers 400",
+        |_| Finding::NotSeen(NEVER),
+    ),
+    row(
+        "draft-run",
+        &[],
+        "a draft of an agent cannot be run",
+        |_| Finding::NotSeen(NEVER),
+    ),
+    row(
+        "cursor-filters",
+        &[],
+        "a cursor may be used with other filters than those it was made with",
+        |_| Finding::NotSeen(NEVER),
+    ),
+    row(
+        "foreign",
+        &[],
+        "what belongs to another workspace answers 403 or 404",
+        |_| Finding::NotSeen(NEVER),
+    ),
+    row(
+        "feed-messages",
+        &[],
+        "the feed has no messages of the user",
+        |_| Finding::NotSeen("a recording holds no words of the feed"),
+    ),
+    row(
+        "answer-early",
+        &[],
+        "the summary of a task that has not ended shows what there is of an answer",
+        |_| Finding::NotSeen("a task that is read in the middle of its work"),
+    ),
+    row(
+        "answers-in-time",
+        &[],
+        "once a task reads completed, so do its summary and its result",
+        answers_in_time,
+    ),
+    row(
+        "absent-values",
+        &[],
+        "fields without a value are left out, but for next_cursor",
+        absent_values,
+    ),
+    row(
+        "log-query",
+        &[],
+        "the first message of a task is its query",
+        |evidence| {
+            let lists = evidence.read("listTaskMessages");
+            let first = lists.filter_map(|list| {
+                list["data"]
+                    .as_array()
+                    .or(list["messages"].as_array())?
+                    .first()
+            });
+            found(
+                first.filter_map(|message| {
+                    let role = message["role"].as_str()?;
+                    let seen = format!("the first is of the role {role}");
+                    Some(if role == "user" { Ok(seen) } else { Err(seen) })
+                }),
+                TASK,
+            )
+        },
+    ),
+    row("title", &[], "a task has a title, a text", |evidence| {
+        let tasks = evidence
+            .replies("status")
+            .filter(|reply| reply.is_success());
+        let tasks = tasks.filter_map(|reply| reply.json());
+        found(
+            tasks.map(|task| has_all(task, &["title"]).and_then(|_| text(&task["title"]))),
+            TASK,
+        )
+    }),
 ];
 
 fn entries(page: &Value) -> impl Iterator<Item = &Value> {
@@ -490,4 +624,51 @@ fn list_end(evidence: &Evidence<'_>) -> Finding {
         }),
         "a list that ends",
     )
+}
+
+fn answers_in_time(evidence: &Evidence<'_>) -> Finding {
+    let completed = evidence.replies("status").filter_map(|reply| reply.json());
+    let is_completed = completed
+        .last()
+        .is_some_and(|task| task["status"] == "completed");
+    let answers = ["summary", "result"]
+        .into_iter()
+        .flat_map(|probe| evidence.replies(probe));
+    let answers = answers.filter(|reply| is_completed && reply.is_success());
+    found(
+        answers.filter_map(|reply| {
+            let status = reply.json()?["status"].as_str()?;
+            Some(match status {
+                "completed" => Ok(status.to_owned()),
+                _ => Err(status.to_owned()),
+            })
+        }),
+        COMPLETED,
+    )
+}
+
+fn absent_values(evidence: &Evidence<'_>) -> Finding {
+    let replies = evidence.own().filter(|(_, reply)| reply.is_success());
+    let bodies = replies.filter_map(|(_, reply)| reply.json());
+    found(
+        bodies.map(|body| match null_field(body) {
+            None => Ok("they are".to_owned()),
+            Some(field) => Err(format!("{field} is null")),
+        }),
+        REPLY,
+    )
+}
+
+/// Returns a field that is null, outside the customer's data.
+fn null_field(value: &Value) -> Option<&str> {
+    match value {
+        Value::Object(fields) => fields.iter().find_map(|(name, value)| match name.as_str() {
+            "next_cursor" | "config" | "content" | "extracted_data" | "feed" => None,
+            name if value.is_null() => Some(name),
+            "result" => None,
+            _ => null_field(value),
+        }),
+        Value::Array(items) => items.iter().find_map(null_field),
+        _ => None,
+    }
 }

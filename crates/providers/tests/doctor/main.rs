@@ -4,4 +4,5 @@ mod edited;
 mod masked;
 mod recordings;
 mod switched;
+mod switches;
 mod world;

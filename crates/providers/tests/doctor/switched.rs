@@ -27,6 +27,13 @@ fn each_turned_switch_is_reported_as_different() {
         ("clamp_limit = true", "limit-refused"),
         ("new_task_hidden_ms = 1000", "new-task-visible"),
         ("early_answer_code = 409", "summary-early"),
+        ("summary_delay_ms = 60000", "answers-in-time"),
+        ("result_delay_ms = 60000", "answers-in-time"),
+        ("explicit_nulls = true", "absent-values"),
+        ("keep_query_in_log = false", "log-query"),
+        ("title = \"absent\"", "title"),
+        ("extracted_data = \"result\"", "summary-extracted-data"),
+        ("group_id_addresses_agent = true", "group-id"),
     ];
     let harness = [
         ("create_status_code = 207", "start-code"),
@@ -42,6 +49,14 @@ fn each_turned_switch_is_reported_as_different() {
         ("event_ids = true", "stream-ids"),
         ("seq_step = 3", "seq-steps"),
         ("replay = \"live_only\"", "stream-replay"),
+        ("extra_fields = true", "known-fields"),
+        ("redaction = false", "redaction"),
+        ("cursor_type = \"integer\"", "cursor-type"),
+        ("cursor_ends = true", "cursor-goes-on"),
+        ("events_missing = 404", "events-there"),
+        ("stream_missing = 404", "stream-there"),
+        ("ping_ms = 100", "stream-name"),
+        ("retry_ms = 100", "stream-retry"),
     ];
     let tables = [("switches", &nanonets[..]), ("agent_harness", &harness[..])];
     for (table, cases) in tables {
