@@ -448,7 +448,10 @@ fn nothing_is_started_without_a_confirmation_and_a_lost_start_is_not_repeated() 
     assert!(!assumptions(&lost, "confirmed").is_empty());
     // A refusal says nothing of how a start is answered.
     let refused = World::new().run(&["doctor", "--live", "--start", "nobody", "--yes", "--json"]);
-    problem(&refused, &["task: the server refused the start with status 400"]);
+    problem(
+        &refused,
+        &["task: the server refused the start with status 400"],
+    );
     assert_eq!(assumptions(&refused, "different"), [""; 0]);
 }
 
