@@ -39,9 +39,9 @@ exits! {
     Pending = 8, "still pending: running, queued, stalled, waiting for an answer or a review";
     TryLater = 75, "temporary: network, 429 or 5xx after the retries; nothing was changed, try later";
     Timeout = 124, "--timeout or --answer-timeout reached; the task keeps running";
-    Interrupted = 130, "Ctrl-C; detached, the task keeps running";
     NotExecutable = 126, "sim: the command behind -- is there and cannot be run";
     NotFound = 127, "sim: there is no command of the name behind --";
+    Interrupted = 130, "Ctrl-C; detached, the task keeps running";
     ReaderGone = 141, "output pipe closed";
     Terminated = 143, "SIGTERM or SIGHUP; detached, the task keeps running";
 }

@@ -11,6 +11,7 @@ type SecondSignal = Arc<Mutex<Option<Box<dyn FnOnce(Exit) + Send>>>>;
 
 /// A signal that asks the program to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(unix), allow(dead_code, reason = "a console has Ctrl-C alone"))]
 pub(crate) enum Signal {
     /// Ctrl-C.
     Interrupt,
