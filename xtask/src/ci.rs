@@ -11,7 +11,7 @@ pub(crate) fn run() -> Result<()> {
     let readme = repo::read(&repo::root().join("README.md"))?;
     let test = test_command(&readme)?;
     let cargo = |line: &str| {
-        let words: Vec<&str> = line.split(' ').collect();
+        let words: Vec<&str> = line.split_whitespace().collect();
         cargo::run(&mut cargo::cargo(&words))
     };
     timed("format", || cargo("fmt --all --check"))?;
@@ -35,10 +35,11 @@ pub(crate) fn run() -> Result<()> {
     }
     timed("features", || {
         ensure_tool("hack", HACK)?;
-        cargo(
-            "hack check -p taskward --feature-powerset --depth 2 --lib --examples --locked --quiet",
-        )
+        cargo(HACK_CHECK)
     })?;
+    for line in TLS_TESTS {
+        timed("tls", || cargo(line))?;
+    }
     // What no default feature has.
     timed("sqlite", || {
         cargo("test -p taskward-journal --all-features --locked --quiet")
@@ -71,6 +72,20 @@ fn ensure_tool(name: &str, version: &str) -> Result<()> {
     );
     Ok(())
 }
+
+/// Each pair of the façade's features: what encrypts and who is trusted go together, for each combination of these is the
+/// same code in the client, which [`TLS_TESTS`] compile.
+const HACK_CHECK: &str = "hack check -p taskward --feature-powerset --depth 2 --group-features ring,platform-roots \
+                          --group-features aws-lc-rs,webpki-roots --lib --examples --locked --quiet";
+
+/// The client without anything that encrypts, without roots, with the features that are not the default, and with all.
+const TLS_TESTS: [&str; 4] = [
+    "test -p taskward-client --no-default-features --lib --locked --quiet tls::",
+    "test -p taskward-client --no-default-features --features ring --lib --locked --quiet tls::",
+    "test -p taskward-client --no-default-features --features aws-lc-rs,webpki-roots --lib --test hyper --test ureq \
+     --locked --quiet -- tls:: secure:: settings::",
+    "test -p taskward-client --all-features --lib --locked --quiet tls::",
+];
 
 /// What compiles every combination of the façade's features, in the version that .ci/run installs.
 const HACK: &str = "0.6.46";

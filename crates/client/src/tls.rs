@@ -1,21 +1,23 @@
-//! TLS: rustls with ring, the platform's roots and the caller's additional ones. There is no way around verification.
+//! TLS: rustls, with the library and the roots that the features say, and the caller's additional roots. There is no way
+//! around verification.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme};
-use rustls_platform_verifier::Verifier;
 use secrecy::ExposeSecret as _;
 use taskward_core::{ConfigError, SecretString};
 
-/// Builds the settings of every handshake. `ca_files` and `ca_pems` are PEM texts of roots to trust besides the platform's;
+/// Builds the settings of every handshake. `ca_files` and `ca_pems` are PEM texts of roots to trust besides the built-in ones;
 /// `identity` is the certificate chain to present, with its private key.
 ///
 /// # Errors
-/// When one of them cannot be used, or the platform's roots cannot.
+/// When one of them cannot be used, or the platform's roots cannot; when this build has nothing that encrypts, or
+/// nobody is trusted.
 pub(crate) fn config(
     ca_files: &[PathBuf],
     ca_pems: &[Vec<u8>],
@@ -52,13 +54,12 @@ pub(crate) fn config(
         }
         roots.extend(found);
     }
-    let broken = |e: rustls::Error| ConfigError::new(format!("TLS cannot be set up: {e}"));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = Verifier::new_with_extra_roots(roots, provider.clone()).map_err(broken)?;
+    let provider = provider()?;
+    let verifier = verifier(roots, provider.clone())?;
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(broken)?
-        // The name is rustls's: this verifier is the platform's own.
+        // The name is rustls's: this verifier is the platform's own, or rustls's.
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Wording(verifier)));
     let config = match identity {
@@ -71,6 +72,60 @@ pub(crate) fn config(
         }
     };
     Ok(Arc::new(config))
+}
+
+fn broken(why: impl std::fmt::Display) -> ConfigError {
+    ConfigError::new(format!("TLS cannot be set up: {why}"))
+}
+
+/// Returns what encrypts. Features add up: whoever asks for aws-lc-rs beside somebody who asks for ring gets ring.
+#[cfg(feature = "ring")]
+fn provider() -> Result<Arc<CryptoProvider>, ConfigError> {
+    Ok(Arc::new(rustls::crypto::ring::default_provider()))
+}
+
+#[cfg(all(feature = "aws-lc-rs", not(feature = "ring")))]
+fn provider() -> Result<Arc<CryptoProvider>, ConfigError> {
+    Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+}
+
+#[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+fn provider() -> Result<Arc<CryptoProvider>, ConfigError> {
+    Err(broken(
+        "this build has nothing that encrypts; build it with feature ring or aws-lc-rs",
+    ))
+}
+
+/// Returns who judges certificates: the platform, which is given these roots too.
+#[cfg(feature = "platform-roots")]
+fn verifier(
+    roots: Vec<CertificateDer<'static>>,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, ConfigError> {
+    let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(roots, provider);
+    Ok(Arc::new(verifier.map_err(broken)?))
+}
+
+/// Returns who judges certificates: rustls, by Mozilla's roots if they are built in, and these.
+#[cfg(not(feature = "platform-roots"))]
+fn verifier(
+    roots: Vec<CertificateDer<'static>>,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, ConfigError> {
+    let mut trusted = rustls::RootCertStore::empty();
+    #[cfg(feature = "webpki-roots")]
+    trusted.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    for root in roots {
+        trusted.add(root).map_err(broken)?;
+    }
+    if trusted.is_empty() {
+        return Err(broken(
+            "this build trusts no authority; add one, or build it with feature platform-roots or webpki-roots",
+        ));
+    }
+    let verifier =
+        rustls::client::WebPkiServerVerifier::builder_with_provider(trusted.into(), provider);
+    Ok(verifier.build().map_err(broken)?)
 }
 
 fn unusable_identity(why: &dyn std::fmt::Display) -> ConfigError {
@@ -95,9 +150,9 @@ fn parse_identity(
     Ok((chain, key))
 }
 
-/// The platform's verifier, whose refusals say when a certificate is self-signed. It accepts what that one accepts.
+/// A verifier whose refusals say when a certificate is self-signed. It accepts what the one within accepts.
 #[derive(Debug)]
-struct Wording(Verifier);
+struct Wording(Arc<dyn ServerCertVerifier>);
 
 /// A certificate that no authority has signed, only its own key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,6 +242,57 @@ mod tests {
         assert!(!refused(&path).is_empty());
     }
 
+    /// What is wrong with this build, if anything is.
+    #[allow(dead_code, reason = "each build has one of the tests below")]
+    fn of_this_build() -> Option<String> {
+        config(&[], &[], None).err().map(|error| error.to_string())
+    }
+
+    #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+    #[test]
+    fn a_build_that_cannot_encrypt_names_the_features_that_do() {
+        let why = of_this_build().expect("refused");
+        assert!(why.contains("feature ring or aws-lc-rs"), "{why}");
+    }
+
+    #[cfg(all(
+        any(feature = "ring", feature = "aws-lc-rs"),
+        not(any(feature = "platform-roots", feature = "webpki-roots"))
+    ))]
+    #[test]
+    fn a_build_that_trusts_nobody_names_the_features_with_roots() {
+        let why = of_this_build().expect("refused");
+        assert!(
+            why.contains("feature platform-roots or webpki-roots"),
+            "{why}"
+        );
+    }
+
+    #[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
+    #[test]
+    fn ring_encrypts_wherever_it_is_built_in_and_otherwise_aws_lc_rs() {
+        let random = format!("{:?}", provider().expect("one of them").secure_random);
+        let expected = if cfg!(feature = "ring") {
+            "Ring"
+        } else {
+            "AwsLcRs"
+        };
+        assert_eq!(random, expected);
+    }
+
+    #[cfg(any(feature = "platform-roots", feature = "webpki-roots"))]
+    #[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
+    #[test]
+    fn the_platforms_roots_count_wherever_they_are_built_in_and_otherwise_mozillas() {
+        assert_eq!(of_this_build(), None);
+        let provider = provider().expect("one of them");
+        let verifier = format!("{:?}", verifier(Vec::new(), provider).expect("one of them"));
+        let platform = verifier.starts_with("Verifier");
+        assert_eq!(platform, cfg!(feature = "platform-roots"), "{verifier}");
+    }
+
+    #[cfg(any(feature = "platform-roots", feature = "webpki-roots"))]
+    #[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
     #[test]
     fn a_ca_or_an_identity_that_is_no_pem_text_is_refused_without_its_key() {
         let refused = |ca: &[Vec<u8>], identity: Option<(&[u8], &str)>| {

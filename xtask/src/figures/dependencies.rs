@@ -9,10 +9,21 @@ use crate::cargo;
 /// The façade's feature sets that are counted.
 const SETS: &[(&str, &[&str])] = &[
     ("none", &["--no-default-features"]),
-    ("async", &["--no-default-features", "--features", "async"]),
+    (
+        "async",
+        &[
+            "--no-default-features",
+            "--features",
+            "async,ring,platform-roots",
+        ],
+    ),
     (
         "blocking",
-        &["--no-default-features", "--features", "blocking"],
+        &[
+            "--no-default-features",
+            "--features",
+            "blocking,ring,platform-roots",
+        ],
     ),
     ("default", &[]),
     ("all", &["--all-features"]),
