@@ -265,10 +265,11 @@ impl CleanEnds {
                 while let Some(seen) = conn.request() {
                     let Some(ends) = ends.upgrade() else { return };
                     let target = seen.line().split(' ').nth(1).unwrap_or_default();
-                    // Only a stream that stays open and says nothing more proves that the question is still asked.
+                    // Only a stream that stays open and begins with the question proves that it is still asked.
                     if target.contains("/stream?after") {
                         drop(ends);
                         conn.say(STREAM_HEAD);
+                        conn.say("data: 2 wait\n\n");
                         return conn.hold();
                     }
                     conn.say(ends.answer(target));
