@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use taskward::ErrorKind;
 use taskward::core::Origin;
-use taskward::error::doctor::{Ask, Examination, Recording, Scope};
+use taskward::error::doctor::{Ask, Examination, Recording, Scope, Stage};
 
 use super::exchange::Server;
 use crate::codes::Code;
 use crate::error::{CliError, CliResult};
 use crate::keys::ApiAccess;
+use crate::out::Out;
 use crate::platform::Platform;
 use crate::signals::Signals;
 use crate::task_ref::TaskRef;
@@ -29,6 +30,7 @@ pub(super) struct LiveResult {
 
 /// Asks what the scope allows.
 pub(super) async fn examine<P: Platform>(
+    out: &Out,
     origin: &Origin,
     access: ApiAccess,
     scope: Scope,
@@ -45,10 +47,22 @@ pub(super) async fn examine<P: Platform>(
         let work = one(server, &ask, &mut examination);
         let ended = tokio::select! {
             ended = work => ended,
-            exit = signals.recv() => return Err(interrupted(exit)),
+            exit = signals.recv() => {
+                let started = started::<P>(&examination);
+                return Err(interrupted(exit).task(&started));
+            }
         };
         match ended {
-            Ended::Replied => silent = 0,
+            Ended::Replied => {
+                silent = 0;
+                if ask.probe.stage == Stage::Start
+                    && let Some(task) = started::<P>(&examination)
+                {
+                    out.say(&format!(
+                        "started {task}; it is read until it ends or waits"
+                    ));
+                }
+            }
             Ended::Silent => silent += 1,
             Ended::Unconfirmed(why) => {
                 unconfirmed = Some(lost::<P>(&why));
@@ -59,15 +73,19 @@ pub(super) async fn examine<P: Platform>(
             break;
         }
     }
-    let started = examination
-        .started()
-        .map(|id| TaskRef::of::<P>(id.to_owned().into()));
+    let started = started::<P>(&examination);
     Ok(LiveResult {
         recording: examination.recording(),
         started,
         is_over: examination.is_over(),
         unconfirmed,
     })
+}
+
+/// The task that was started.
+fn started<P: Platform>(examination: &Examination) -> Option<TaskRef> {
+    let id = examination.started()?;
+    Some(TaskRef::of::<P>(id.to_owned().into()))
 }
 
 enum Ended {

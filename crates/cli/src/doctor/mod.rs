@@ -140,7 +140,7 @@ async fn platform<P: Platform>(
     });
     let live = match (args.live, access) {
         (true, Some(access)) if reached.answers => {
-            Some(examined::<P>(args, &origin, access, signals).await?)
+            Some(examined::<P>(cx, args, &origin, access, signals).await?)
         }
         (true, None) => {
             checks.push(Check::problem("key", "--live needs a key").of(P::ID));
@@ -172,6 +172,7 @@ fn origin<P: Platform>() -> Option<Origin> {
 }
 
 async fn examined<P: Platform>(
+    cx: &Cx,
     args: &Doctor,
     origin: &Origin,
     access: ApiAccess,
@@ -185,7 +186,7 @@ async fn examined<P: Platform>(
         task: args.task.as_ref().map(|task| task.id().to_string()),
         start,
     };
-    live::examine::<P>(origin, access, scope, signals).await
+    live::examine::<P>(&cx.out, origin, access, scope, signals).await
 }
 
 /// A key for the one start.

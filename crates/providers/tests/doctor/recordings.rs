@@ -99,6 +99,7 @@ fn every_recording_is_read_by_the_decoders_and_judged_as_before() {
         let text = fs::read_to_string(&path).expect("a recording");
         let recording =
             Recording::parse(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let mut unreadable = Vec::new();
         for exchange in &recording.exchanges {
             let Some(recorded) = exchange.reply().filter(|reply| reply.is_success()) else {
                 continue;
@@ -112,17 +113,20 @@ fn every_recording_is_read_by_the_decoders_and_judged_as_before() {
             };
             let status = StatusCode::from_u16(recorded.status).expect("a status");
             let read = decode(exchange, &Response::new(status, body.clone()));
-            assert!(
-                read.is_ok(),
-                "{} of {}: {read:?}\n{body}",
-                exchange.probe,
-                path.display()
-            );
+            if let Err(error) = read {
+                // A reply about another task is unreadable, and rightly so.
+                let (provider, probe) = (&exchange.provider, &exchange.probe);
+                unreadable.push(format!(
+                    "{provider} {probe}: unreadable: {:?}",
+                    error.kind()
+                ));
+            }
         }
-        golden(
-            &path.with_extension("txt"),
-            &(findings(&recording).join("\n") + "\n"),
-        );
+        if path.file_stem().is_some_and(|name| name == "simulator") {
+            assert_eq!(unreadable, [""; 0]);
+        }
+        let lines = [findings(&recording), unreadable].concat();
+        golden(&path.with_extension("txt"), &(lines.join("\n") + "\n"));
         names.push(
             path.file_stem()
                 .expect("a name")

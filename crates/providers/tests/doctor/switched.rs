@@ -1,6 +1,12 @@
 //! Each plausible difference of a real platform is reported.
 
-use crate::world::{both, different, findings};
+use http::StatusCode;
+use serde_json::{Value, json};
+use taskward_core::Response;
+use taskward_providers::agent_harness::AgentHarness;
+use taskward_providers::doctor::{Recording, Scope, differences};
+
+use crate::world::{World, both, different, findings};
 
 /// Rows: O1.
 #[test]
@@ -70,4 +76,65 @@ fn each_turned_switch_is_reported_as_different() {
             );
         }
     }
+}
+
+/// Changes the description that is served.
+fn changed(reply: Response) -> Response {
+    let Ok(mut document) = serde_json::from_slice::<Value>(&reply.body) else {
+        return reply;
+    };
+    let Some(paths) = document["paths"].as_object_mut() else {
+        return reply;
+    };
+    paths.remove("/v1/usage").expect("a path");
+    let cancel = json!({ "post": { "responses": { "200": { "description": "Stopped." } } } });
+    paths.insert("/v1/runs/{run_id}/cancel".to_owned(), cancel);
+    let run = &mut document["components"]["schemas"]["Run"]["properties"];
+    run["result"] = json!({ "type": "string" });
+    run["id"] = json!({ "type": "integer" });
+    let status = &mut document["components"]["schemas"]["RunStatus"]["anyOf"][0]["enum"];
+    status.as_array_mut().expect("values").push(json!("paused"));
+    Response::new(StatusCode::OK, document.to_string())
+}
+
+/// Rows: O1.
+#[test]
+fn a_served_description_is_compared_with_ours() {
+    let mut world = World::of::<AgentHarness>("");
+    world.replies = changed;
+    let recording = world.examine::<AgentHarness>(Scope::default()).recording();
+    let text = recording.text();
+    let recording = Recording::parse(&text).expect("a recording");
+    let found = differences::<AgentHarness>(&recording).expect("a description");
+    let of_read = found.iter().filter(|one| {
+        matches!(
+            one.operation.as_str(),
+            "GET /v1/runs/{}" | "GET /v1/usage" | "POST /v1/runs/{}/cancel"
+        )
+    });
+    let told: Vec<String> = of_read
+        .map(|one| format!("{} {}: {}", one.kind.as_str(), one.operation, one.what))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "gone GET /v1/usage: the operation",
+            "new GET /v1/runs/{}: reply field result",
+            "different GET /v1/runs/{}: reply field id: ours string, theirs integer",
+            "new GET /v1/runs/{}: reply field status, value paused",
+            "new POST /v1/runs/{}/cancel: the operation",
+        ]
+    );
+    // What is served there may be anything.
+    let mut world = World::of::<AgentHarness>("");
+    world.replies = |reply| {
+        let is_description = serde_json::from_slice::<Value>(&reply.body)
+            .is_ok_and(|document| document["paths"].is_object());
+        match is_description {
+            true => Response::new(StatusCode::OK, r#"{"paths": 3}"#),
+            false => reply,
+        }
+    };
+    let recording = world.examine::<AgentHarness>(Scope::default()).recording();
+    assert_eq!(differences::<AgentHarness>(&recording), None);
 }
