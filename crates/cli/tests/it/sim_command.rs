@@ -99,7 +99,7 @@ fn a_command_that_cannot_run_is_named_with_the_exit_code_of_a_shell() {
     ] {
         let ended = end(bare(&["sim", "--", &name, "word"]), "");
         assert_eq!((ended.code, ended.stdout.as_str()), (code, ""), "{ended:?}");
-        ended.says(&["error: ", &name]);
+        ended.says(&["error: ", &name, "see: taskward help sim\n"]);
         assert!(ended.stderr.to_lowercase().contains(why), "{ended:?}");
         let ended = end(bare(&["sim", "--json", "--", &name]), "");
         assert_eq!(ended.last()["code"], word, "{ended:?}");

@@ -66,6 +66,7 @@ fn unrunnable(program: &OsStr, error: &io::Error) -> CliError {
         }
         _ => CliError::new(Code::CommandNotRun, format!("cannot run {name}: {error}")),
     };
+    let error = error.next("see", "taskward help sim", "");
     if cfg!(windows) {
         // Scripts such as npx.cmd are the shell's to find.
         return error.why("A script is run by its shell: taskward sim -- cmd /c SCRIPT");
