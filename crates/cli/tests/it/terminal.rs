@@ -15,6 +15,9 @@ use crate::common::{World, assert_hidden, secrets};
 /// No prompt takes so long.
 const GUARD: Duration = Duration::from_secs(60);
 
+/// The end of the prompt of an approval.
+const PROMPT: &str = "kip for now> ";
+
 /// The program at a terminal.
 struct Terminal {
     child: Child,
@@ -51,10 +54,10 @@ impl Terminal {
             .map(|word| format!("'{}'", word.to_str().expect("text").replace('\'', r"'\''")))
             .collect();
         // At the end the terminal is asked whether it still is in the mode that it began with; the shell stays for that
-        // when it hears a Ctrl-C, too.
+        // when it hears a Ctrl-C, too, and who asks does not hear it.
         let (rows, columns) = size.split_once('x').expect("a size");
         let line = format!(
-            "trap : INT; stty rows {rows} cols {columns}; before=$(stty -g); {}; code=$?; [ \"$(stty -g)\" = \"$before\" ] && echo restored; {after}; exit $code",
+            "trap : INT; stty rows {rows} cols {columns}; before=$(stty -g); {}; code=$?; [ \"$(trap '' INT; stty -g)\" = \"$before\" ] && echo restored; {after}; exit $code",
             words.join(" ")
         );
         let mut script = Command::new("script");
@@ -104,6 +107,31 @@ impl Terminal {
                 return shown;
             }
         }
+    }
+
+    /// Types a Ctrl-C before the prompt, and again where the first was lost; returns what was shown on the way, and
+    /// whether it was typed again. The terminal shows each that it makes a signal of. Before the prompt the program
+    /// drops what was typed, and with it the kernel drops a Ctrl-C that has not become a signal yet.
+    fn interrupts(&mut self) -> (String, bool) {
+        self.presses("\u{3}");
+        let mut shown = Vec::new();
+        loop {
+            match self.screen.recv_timeout(GUARD) {
+                Ok(byte) => shown.push(byte),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("no prompt: {}", self.seen),
+            }
+            if shown.ends_with(b"^C") || shown.ends_with(PROMPT.as_bytes()) {
+                break;
+            }
+        }
+        let is_lost = shown.ends_with(PROMPT.as_bytes());
+        if is_lost {
+            self.presses("\u{3}");
+        }
+        let shown = String::from_utf8_lossy(&shown).into_owned();
+        self.seen += &shown;
+        (shown, is_lost)
     }
 
     fn types(&mut self, line: &str) {
@@ -494,17 +522,24 @@ fn w5_ctrl_c_restores_the_terminal() {
         ("task agent-harness:", false),
         ("Subject", false),
         ("waits for an approval", false),
-        ("kip for now> ", false),
-        ("kip for now> ", true),
+        (PROMPT, false),
+        (PROMPT, true),
     ] {
         let mut terminal = Terminal::with(&world, &run(&input, &[]), "24x80", &animated);
         terminal.until(until);
         // What a terminal makes a signal of.
-        terminal.presses("\u{3}");
-        if again {
-            terminal.presses("\u{3}");
-        }
+        let (before, again) = match until {
+            PROMPT => {
+                terminal.presses("\u{3}");
+                if again {
+                    terminal.presses("\u{3}");
+                }
+                (String::new(), again)
+            }
+            _ => terminal.interrupts(),
+        };
         let (code, shown) = terminal.end();
+        let shown = before + &shown;
         assert_eq!(code, Some(130), "{until}: {shown}");
         assert!(shown.contains("restored"), "{until}: {shown}");
         assert!(
