@@ -4,7 +4,7 @@ use std::{process::Command, time::Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{cargo, codegen, faults, repo, tidy};
+use crate::{cargo, codegen, faults, pages, repo, tidy};
 
 /// Runs all steps and stops at the first that fails.
 pub(crate) fn run() -> Result<()> {
@@ -43,6 +43,13 @@ pub(crate) fn run() -> Result<()> {
     // What no default feature has.
     timed("sqlite", || {
         cargo("test -p taskward-journal --all-features --locked --quiet")
+    })?;
+    // With the program that the tests need; `cargo xtask docs` alone installs it as the README says.
+    timed("pages", || {
+        cargo("build --locked --quiet -p taskward-cli")?;
+        pages::run(&pages::Args::with(
+            cargo::target().join("debug").join("taskward"),
+        ))
     })?;
     timed(&format!("tests ({test})"), || {
         let root = repo::root();

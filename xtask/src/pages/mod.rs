@@ -36,6 +36,16 @@ pub(crate) struct Args {
     program: Option<PathBuf>,
 }
 
+impl Args {
+    /// Runs all pages with this program.
+    pub(crate) fn with(program: PathBuf) -> Self {
+        Self {
+            page: None,
+            program: Some(program),
+        }
+    }
+}
+
 /// Runs everything and prints a line for each page; fails if any command did.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let root = cargo::target().join("docs-check");

@@ -9,7 +9,7 @@ use super::label;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   taskward ls --status running,waiting_for_input
-  taskward ls --agent invoices --since 2h
+  taskward ls --agent invoice --since 2h
   taskward ls --title march --since 2026-03-01T00:00:00Z --until 2026-04-01T00:00:00Z
   taskward ls --limit 200 --json | jq -r .task
   taskward ls --local")]

@@ -31,8 +31,8 @@ pub(crate) use runs::{Approve, Events, Input, Reject, ResumeRun, Usage};
     disable_help_subcommand = true,
     after_help = "Examples:
   taskward run --sim -f invoice.csv       an invoice through the simulator: no account needed
-  taskward run --agent invoices -f a.pdf -f b.pdf 'Extract the line items.'
-  id=$(taskward run --agent invoices -f a.pdf --detach); taskward watch $id
+  taskward run --agent invoice -f a.pdf -f b.pdf 'Extract the line items.'
+  id=$(taskward run --agent invoice -f a.pdf --detach); taskward watch $id
   taskward run --sim --provider agent-harness 'Write to the team.' --on-approval approve
   taskward help exit-codes     topics: environment, exit-codes, json, questions, recovery, simulator"
 )]
@@ -150,7 +150,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   taskward run --sim -f invoice.csv
-  taskward run --agent invoices -f 'scan.pdf;name=invoice.pdf' --output-schema @schema.json
+  taskward run --agent invoice -f 'scan.pdf;name=invoice.pdf' --output-schema @schema.json
   echo 'Summarise this.' | taskward run --agent writer - -f notes.txt
   taskward run --sim --agent asker 'Convert 5.' --answer EUR
   taskward run --sim --provider agent-harness 'Write to the team.' --on-approval approve
