@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use taskward::ErrorKind;
-use taskward::core::Origin;
+use taskward::core::{Credential, Origin};
 use taskward::error::doctor::{Ask, Examination, Recording, Scope, Stage};
 
 use super::exchange::Server;
@@ -37,6 +37,7 @@ pub(super) async fn examine<P: Platform>(
     signals: &mut Signals,
 ) -> CliResult<LiveResult> {
     let config = |error: taskward::Error| CliError::new(Code::Config, error.to_string());
+    let redactor = access.redactor;
     let own = Server::<P>::open(origin, Some(access.key)).map_err(config)?;
     let wrong = Server::<P>::open(origin, None).map_err(config)?;
     let mut examination = Examination::of::<P>(scope);
@@ -44,7 +45,7 @@ pub(super) async fn examine<P: Platform>(
     let mut silent = 0;
     while let Some(ask) = examination.next_step() {
         let server = if ask.probe.wrong_key { &wrong } else { &own };
-        let work = one(server, &ask, &mut examination);
+        let work = one(server, &redactor, &ask, &mut examination);
         let ended = tokio::select! {
             ended = work => ended,
             exit = signals.recv() => {
@@ -94,18 +95,27 @@ enum Ended {
     Unconfirmed(String),
 }
 
-async fn one<P: Platform>(server: &Server<P>, ask: &Ask, examination: &mut Examination) -> Ended {
+async fn one<P: Platform>(
+    server: &Server<P>,
+    redactor: &Credential,
+    ask: &Ask,
+    examination: &mut Examination,
+) -> Ended {
     if ask.wait > Duration::ZERO {
         tokio::time::sleep(ask.wait).await;
     }
     let seen = server.observe(ask.request.clone(), ask.safety()).await;
     match (&seen.reply, &seen.result) {
         (Some(reply), _) => {
-            examination.take(ask, Ok(reply));
+            // A client knows its own key alone, and a server may say the other one.
+            let mut reply = reply.clone();
+            redactor.redact_head(&mut reply.head);
+            reply.body = redactor.redact_body(reply.body);
+            examination.take(ask, Ok(&reply));
             Ended::Replied
         }
         (None, Err(error)) => {
-            let why = server.failure(error);
+            let why = redactor.redact(&server.failure(error));
             examination.take(ask, Err(why.clone()));
             match error.kind() {
                 ErrorKind::OutcomeUnknown => Ended::Unconfirmed(why),

@@ -285,6 +285,35 @@ fn what_is_not_the_platform_is_called_so_and_proves_nothing() {
     );
 }
 
+/// Rows: O9.
+#[test]
+fn a_key_that_a_server_says_back_is_in_no_recording() {
+    let key = "canary-of-the-doctor";
+    let listed = json!({
+        "data": [{ "task_id": key, "id": key, "status": key, key: key, "title": [key, { key: 1 }] }],
+        "has_more": false, "next_cursor": key, "error": key, "reason_code": key,
+    });
+    let stream = format!("event: {key}\nid: {key}\ndata: {listed}\n\n: {key}\n\n");
+    for (media, body) in [
+        ("application/json", listed.to_string()),
+        ("text/event-stream", stream),
+        ("text/html", format!("<html>{key}</html>")),
+    ] {
+        for status in ["200 OK", "401 No", "404 No"] {
+            let head = format!(
+                "{status}\r\nContent-Type: {media}\r\nX-Key: {key}\r\nX-{key}: x\r\nRetry-After: {key}"
+            );
+            let server = says(reply(&head, &body));
+            let folder = tempfile::tempdir().expect("a folder");
+            let file = folder.path().join("found.jsonl");
+            let path = file.to_str().expect("text");
+            doctor(&server, &["--live", "--record", path], &[]);
+            let recorded = fs::read_to_string(&file).expect("a recording");
+            assert!(!recorded.contains(key), "{status} {media}: {recorded}");
+        }
+    }
+}
+
 /// Rows: O4.
 #[test]
 fn a_wrong_key_and_a_missing_one_are_told_beside_all_else() {
