@@ -357,10 +357,10 @@ fn a_message_that_arrives_while_a_signal_waits_for_it_is_told_as_delivered() {
 fn a_task_that_was_seen_to_end_is_not_said_to_go_on() {
     let world = World::new();
     let run = world.start_until("approve-email", "awaiting_input");
-    // It is taken at once; its reply is half a minute away.
+    // It is taken at once; its reply is half a minute away, and at its own pace the program waits for that.
     let slow: FaultRule = "latency:for=600s,on=signal".parse().expect("a rule");
     world.sim.set_faults(vec![slow]);
-    let watch = ["watch", &run, "--on-approval", "approve", "--speed", "20"];
+    let watch = ["watch", &run, "--on-approval", "approve"];
     let mut child = spawn(world.command(&watch));
     let (_, mut rest) = until(child.stderr.take().expect("piped"), "to_status: succeeded");
     signal(&child, "-TERM");
