@@ -3,6 +3,7 @@
 mod cargo;
 mod ci;
 mod codegen;
+mod dist;
 mod doubles;
 mod faults;
 mod figures;
@@ -61,6 +62,8 @@ enum Task {
     Picture,
     /// Package every crate and print a table; with --test, build and test each package alone, outside the repository
     Package(package::Args),
+    /// Build the archive that users download: program, completions, manual pages; --check builds it twice and compares
+    Dist(dist::Args),
     /// Install the examples in Python and TypeScript, and run them beside the simulator (needs python3 and npm)
     Doubles,
     /// Run everything that a change must pass, fastest first
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Task::Docs(args) => pages::run(&args),
         Task::Picture => picture::run(),
         Task::Package(args) => package::run(&args),
+        Task::Dist(args) => dist::run(&args),
         Task::Doubles => doubles::run(),
         Task::Ci => ci::run(),
     };
