@@ -1,10 +1,10 @@
 //! This command line, to be printed as one to run again.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
 use taskward::question::QuestionId;
 
-use crate::task_ref::{quote, quote_bytes};
+use crate::shell::quote_os;
 
 fn given() -> impl Iterator<Item = OsString> {
     std::env::args_os().skip(1)
@@ -14,17 +14,9 @@ fn line(words: impl IntoIterator<Item = OsString>) -> String {
     let mut line = "taskward".to_owned();
     for word in words {
         line.push(' ');
-        line.push_str(&quoted(&word));
+        line.push_str(&quote_os(&word));
     }
     line
-}
-
-/// A word as it was given, to the byte.
-fn quoted(word: &OsStr) -> String {
-    match word.to_str() {
-        Some(text) => quote(text),
-        None => quote_bytes(word.as_encoded_bytes()),
-    }
 }
 
 /// As it was given.
@@ -97,6 +89,12 @@ mod tests {
             "taskward run --new x"
         );
         let named = added("reply", &["--question", "q 1"], words("reply t x"));
-        assert_eq!(line(named), "taskward reply --question 'q 1' t x");
+        assert_eq!(
+            line(named),
+            format!(
+                "taskward reply --question {} t x",
+                crate::shell::quote("q 1")
+            )
+        );
     }
 }

@@ -12,8 +12,9 @@ use crate::codes::Code;
 use crate::exit::Exit;
 use crate::failure_text::without_os_error;
 use crate::lines::{LineType, line};
+use crate::shell::words_of;
 use crate::shown::Showing;
-use crate::task_ref::{TaskRef, words_of};
+use crate::task_ref::TaskRef;
 
 /// What a step of the program gives, or how the program ends instead.
 pub(crate) type CliResult<T> = Result<T, CliError>;

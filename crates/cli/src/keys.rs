@@ -60,7 +60,7 @@ impl KeySource {
         match self {
             Self::File(path) => {
                 let path = path.to_string_lossy();
-                format!(" --key-file {}", crate::task_ref::quote(&path))
+                format!(" --key-file {}", crate::shell::quote(&path))
             }
             Self::Stdin => " --key-stdin".to_owned(),
             Self::Variable(_) | Self::Simulator => String::new(),

@@ -111,22 +111,41 @@ impl Source {
     }
 }
 
-/// Hears each signal once, in order.
-#[cfg(not(unix))]
-pub(crate) struct Source;
+/// Hears each event of the console once, in order.
+#[cfg(windows)]
+pub(crate) struct Source {
+    interrupt: tokio::signal::windows::CtrlC,
+    stop: tokio::signal::windows::CtrlBreak,
+    close: tokio::signal::windows::CtrlClose,
+    log_off: tokio::signal::windows::CtrlLogoff,
+    shut_down: tokio::signal::windows::CtrlShutdown,
+}
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 impl Source {
     /// Listens from now on; needs a runtime.
     pub(crate) fn new() -> std::io::Result<Self> {
-        Ok(Self)
+        use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};
+        Ok(Self {
+            interrupt: ctrl_c()?,
+            stop: ctrl_break()?,
+            close: ctrl_close()?,
+            log_off: ctrl_logoff()?,
+            shut_down: ctrl_shutdown()?,
+        })
     }
 
     /// Returns the next signal.
+    ///
+    /// Behind the last three the system gives the process about five seconds; tokio holds it back until then.
     pub(crate) async fn recv(&mut self) -> Signal {
-        match tokio::signal::ctrl_c().await {
-            Ok(()) => Signal::Interrupt,
-            Err(_) => std::future::pending().await,
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            // What a parent process sends that asks its child to end: Ctrl-C cannot be sent to one process group.
+            _ = self.stop.recv() => Signal::Terminate,
+            _ = self.close.recv() => Signal::HangUp,
+            _ = self.log_off.recv() => Signal::Terminate,
+            _ = self.shut_down.recv() => Signal::Terminate,
         }
     }
 }

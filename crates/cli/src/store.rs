@@ -579,6 +579,20 @@ fn unread(why: &str) -> CliError {
     CliError::new(Code::Journal, "the journal cannot be used").why(why)
 }
 
+/// Where state is kept when `XDG_STATE_HOME` names no folder, as a reader of the help would type it.
+pub(crate) const DEFAULT_STATE: &str = if cfg!(windows) {
+    "%LOCALAPPDATA%"
+} else {
+    "~/.local/state"
+};
+
+/// The variable that [`DEFAULT_STATE`] is found by.
+pub(crate) const HOME: &str = if cfg!(windows) {
+    "LOCALAPPDATA"
+} else {
+    "HOME"
+};
+
 /// The folder of the journal, where there is a place for it.
 pub(crate) fn state_folder() -> Option<PathBuf> {
     let folder = |name: &str| {
@@ -587,11 +601,12 @@ pub(crate) fn state_folder() -> Option<PathBuf> {
     };
     let home = |name| folder(name).filter(|home| home.is_dir());
     let state = folder("XDG_STATE_HOME").or_else(|| {
-        if cfg!(windows) {
-            home("LOCALAPPDATA")
+        let home = home(HOME)?;
+        Some(if cfg!(windows) {
+            home
         } else {
-            Some(home("HOME")?.join(".local/state"))
-        }
+            home.join(".local/state")
+        })
     })?;
     Some(state.join("taskward").join("journal"))
 }

@@ -12,6 +12,7 @@ use crate::lines::LineType;
 use crate::out::Out;
 use crate::platform::Platform as _;
 use crate::registry::{ProviderName, on_platform};
+use crate::store::DEFAULT_STATE;
 use crate::wrap;
 
 /// A page that is no command's.
@@ -22,7 +23,7 @@ const TOPICS: [Topic; 6] = [
     ("exit-codes", codes::exit_page),
     ("json", json),
     ("questions", || QUESTIONS.to_owned()),
-    ("recovery", || RECOVERY.to_owned()),
+    ("recovery", || RECOVERY.replace("{state}", DEFAULT_STATE)),
     ("simulator", simulator),
 ];
 
@@ -49,12 +50,12 @@ fn environment() -> String {
         page += &wrap::entry(defaults.key_variable, 25, &key);
         page += &wrap::entry(defaults.base_url_variable, 25, &server);
     }
-    page + ENVIRONMENT
+    page + &ENVIRONMENT.replace("{state}", DEFAULT_STATE)
 }
 
 const ENVIRONMENT: &str = "  TASKWARD_TIMEOUT         the default of --timeout; empty, as any of these, counts as unset
   TASKWARD_NO_INPUT        1: never ask anything on the terminal
-  XDG_STATE_HOME           where the journal of starts is kept, in taskward/journal; ~/.local/state by default
+  XDG_STATE_HOME           where the journal of starts is kept, in taskward/journal; {state} by default
   TASKWARD_DEBUG           http: tell every request on stderr (method, path, status, time; no bodies, no key); -v tells
                            what each is for, and why it waits
   NO_COLOR, CLICOLOR_FORCE, TERM=dumb, CI   as everywhere: colours and the spinner
@@ -151,7 +152,7 @@ out:
   taskward recover INTENT         did the start create a task? INTENT was printed; without it, the only open start
   taskward messages nanonets:ID   is the message there?
 
-Before a start is sent, it is saved in $XDG_STATE_HOME/taskward/journal (~/.local/state by default), readable by its owner
+Before a start is sent, it is saved in $XDG_STATE_HOME/taskward/journal ({state} by default), readable by its owner
 only, without the key. So it can be recovered however this program ends. What it said is saved for run --again, up to
 64 KiB: the prompt, and of files the path, size and digest, never the content. run --again sends no file that has changed
 since, unless --force-new is given. --no-journal saves nothing. What recover does:

@@ -8,7 +8,7 @@ use taskward::journal::{FileJournal, Listing};
 use super::check::Check;
 use super::settings::value;
 use crate::args::Global;
-use crate::store::state_folder;
+use crate::store::{HOME, state_folder};
 
 const ABOUT: &str = "journal";
 
@@ -31,9 +31,9 @@ pub(super) fn check(global: &Global) -> Vec<Check> {
 
 fn place(folder: &Path) -> Check {
     let from = match value("XDG_STATE_HOME") {
-        Some(state) if Path::new(&state).is_absolute() => "XDG_STATE_HOME",
-        Some(_) => "HOME: XDG_STATE_HOME is no absolute path and not used",
-        None => "HOME, the default",
+        Some(state) if Path::new(&state).is_absolute() => "XDG_STATE_HOME".to_owned(),
+        Some(_) => format!("{HOME}: XDG_STATE_HOME is no absolute path and not used"),
+        None => format!("{HOME}, the default"),
     };
     Check::ok(ABOUT, format!("{}, from {from}", folder.display()))
 }

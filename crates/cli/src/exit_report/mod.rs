@@ -18,8 +18,9 @@ use crate::exit::Exit;
 use crate::platform::Platform;
 use crate::report::{Reporter, asked_in_words, question_fields, question_head};
 use crate::sent::{Keyed, StartKind};
+use crate::shell::quote;
 use crate::single_read::{exchange, gone};
-use crate::task_ref::{TaskRef, quote};
+use crate::task_ref::TaskRef;
 
 use detached::{STILL_RUNNING, in_brief};
 

@@ -25,9 +25,10 @@ use crate::connection::Connection;
 use crate::files::Seen;
 use crate::out::Out;
 use crate::platform::{Platform, Words};
+use crate::shell::quote;
 use crate::shown::{Happened, Showing, unkept};
 use crate::store::TaskStore;
-use crate::task_ref::{TaskRef, quote};
+use crate::task_ref::TaskRef;
 use known::Known;
 use progress::{Progress, ProgressLine};
 

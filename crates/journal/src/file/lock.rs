@@ -120,11 +120,17 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> io::Result<File> {
 }
 
 /// Files that only their owner may read.
+#[cfg(unix)]
 pub(super) fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
-    #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
+}
+
+/// Files as the folder has them, which is the user's own.
+#[cfg(not(unix))]
+pub(super) fn options() -> OpenOptions {
+    OpenOptions::new()
 }
 
 #[cfg(test)]

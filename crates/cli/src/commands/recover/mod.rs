@@ -27,8 +27,8 @@ use crate::registry::ProviderName;
 use crate::registry::on_platform;
 use crate::report::{Reporter, result_line};
 use crate::sent::StartKind;
+use crate::shell::quote;
 use crate::store::{self, TaskStore};
-use crate::task_ref::quote;
 
 pub(super) async fn recover(cx: &Cx, args: Recover) -> CliResult<Exit> {
     let store = TaskStore::open(cx)?;

@@ -19,7 +19,8 @@ use crate::lines::pretty;
 use crate::platform::{Hint, Piece, Platform, Print, ended, object};
 use crate::registry::Feature;
 use crate::report::cells;
-use crate::task_ref::{TaskRef, quote};
+use crate::shell::quote;
+use crate::task_ref::TaskRef;
 
 impl Platform for AgentHarness {
     const KEYS: &'static str =

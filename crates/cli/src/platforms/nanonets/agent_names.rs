@@ -12,7 +12,7 @@ use crate::connection::Connection;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::pages::{self, Extent, PAGE};
-use crate::task_ref::quote;
+use crate::shell::quote;
 
 /// Pages that are read at most to find an agent by its name.
 const MOST_PAGES: u32 = 1000;

@@ -21,7 +21,7 @@ use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::lines::{self, LineType};
 use crate::pages::{self, Extent};
-use crate::task_ref::quote;
+use crate::shell::quote;
 use crate::text_arg::{json_object, text_or_file};
 
 pub(super) async fn agents(cx: &Cx, args: Agents) -> CliResult<Exit> {

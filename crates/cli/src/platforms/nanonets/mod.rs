@@ -25,7 +25,8 @@ use crate::lines::pretty;
 use crate::pages::{self, Extent};
 use crate::platform::{Hint, Platform, Print, ended, object};
 use crate::registry::Feature;
-use crate::task_ref::{TaskRef, quote};
+use crate::shell::quote;
+use crate::task_ref::TaskRef;
 
 impl Platform for Nanonets {
     const KEYS: &'static str =
