@@ -3,6 +3,7 @@
 mod budgets;
 mod cycles;
 mod documents;
+mod workflows;
 
 use std::fs;
 
@@ -106,6 +107,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     faults.extend(lists(args, &workspace)?);
     faults.extend(documents::faults(&workspace)?);
     faults.extend(package::faults()?);
+    faults.extend(workflows::faults()?);
     if faults.is_empty() {
         return Ok(());
     }
