@@ -76,17 +76,7 @@ fn answer(state: &mut State, head: &Head, body: &[u8]) -> Result<Reply, Reply> {
             Ok(done())
         }
         ("GET", ["scenario"]) => Ok(ok(&in_force(state))),
-        ("POST", ["scenario"]) => {
-            let text = std::str::from_utf8(body).unwrap_or_default().trim();
-            if text.is_empty() {
-                let wanted =
-                    "the body must be a scenario: TOML as in a file, or the same tables in JSON";
-                return Err(Reply::error(400, wanted));
-            }
-            let added = state.add_scenario(text);
-            added.map_err(|why| Reply::error(400, why))?;
-            Ok(ok(&in_force(state)))
-        }
+        ("POST", ["scenario"]) => add_scenario(state, body),
         ("DELETE", ["scenario", table, name]) => match state.remove(table, name) {
             Some(removed) => {
                 removed.map_or_else(|why| Err(Reply::error(404, why)), |()| Ok(done()))
@@ -116,6 +106,17 @@ fn answer(state: &mut State, head: &Head, body: &[u8]) -> Result<Reply, Reply> {
         }
         _ => Err(unknown(head)),
     }
+}
+
+fn add_scenario(state: &mut State, body: &[u8]) -> Result<Reply, Reply> {
+    let text = std::str::from_utf8(body).unwrap_or_default().trim();
+    if text.is_empty() {
+        let wanted = "the body must be a scenario: TOML as in a file, or the same tables in JSON";
+        return Err(Reply::error(400, wanted));
+    }
+    let added = state.add_scenario(text);
+    added.map_err(|why| Reply::error(400, why))?;
+    Ok(ok(&in_force(state)))
 }
 
 /// Returns what is in force of all scenarios, by the tables of a file.
