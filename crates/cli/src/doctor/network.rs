@@ -7,7 +7,7 @@ use taskward::core::http::Method;
 use taskward::core::{Cause, Origin, Request, Response, Safety, Timestamp};
 use taskward::{Error, client};
 
-use super::check::Check;
+use super::check::{Check, CheckResult};
 use super::clock;
 use super::exchange::{Observed, Server};
 use super::settings::value;
@@ -28,19 +28,33 @@ pub(super) struct Reached {
     pub(super) answers: bool,
 }
 
+impl Reached {
+    /// Nothing answered.
+    fn nothing(checks: Vec<Check>) -> Self {
+        Self {
+            checks,
+            times: None,
+            answers: false,
+        }
+    }
+}
+
 /// Goes to a server with a key that opens nothing.
 pub(super) async fn reach<P: Platform>(origin: &Origin) -> Reached {
     let mut checks = vec![proxy(origin)];
     checks.extend(name(origin).await);
+    if checks
+        .iter()
+        .any(|check| check.result == CheckResult::Problem)
+    {
+        // Without an address there is nothing to go to: the same would be said twice.
+        return Reached::nothing(checks);
+    }
     let server = match Server::<P>::open(origin, None) {
         Ok(server) => server,
         Err(error) => {
             checks.push(Check::problem("tls", error.to_string()));
-            return Reached {
-                checks,
-                times: None,
-                answers: false,
-            };
+            return Reached::nothing(checks);
         }
     };
     let target = P::DEFAULTS.api_prefix.parse();

@@ -356,6 +356,8 @@ fn a_wrong_key_and_a_missing_one_are_told_beside_all_else() {
 fn offline_the_step_that_fails_is_named() {
     let ended = doctor("https://nothing.invalid", &["--live"], &[]);
     problem(&ended, &["name: nothing.invalid has no address"]);
+    let problems = checks(&ended, "problem");
+    assert_eq!(problems.len(), 1, "said once: {problems:?}");
     let ended = doctor("http://127.0.0.1:1", &["--live"], &[]);
     problem(
         &ended,
