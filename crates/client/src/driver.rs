@@ -261,9 +261,7 @@ impl<P: Provider> TaskDriver<P> {
                 // Taken first: then the machine keeps at most its own copy, and this is the last of the others.
                 task.taken(no);
                 let event = Arc::unwrap_or_clone(event);
-                if !self.span.is_none() {
-                    trace::reported(&self.span, &event);
-                }
+                trace::reported(&self.span, task.id(), &event);
                 Effect::Event(NumberedEvent::new(id, event))
             }
             Step::Done => Effect::Done,
@@ -505,7 +503,7 @@ impl<P: Provider> TaskDriver<P> {
             State::Ended(_) => None,
         };
         if let Some(outcome) = &outcome {
-            trace::ended(&self.span, outcome);
+            trace::ended(&self.span, self.snapshot().intent(), outcome);
         }
         let result = outcome.map(|outcome| match outcome {
             Outcome::Interrupted { id, cancel, .. } => {

@@ -1,10 +1,14 @@
 //! What a run reports of its decisions through `tracing`, in the same words from both adapters: a span `watch` for the
 //! whole, in it a span `request` for each exchange and a span `pause` for each wait, each with its reason. All of it at
-//! debug level under the target `taskward`; never a key, a body, a prompt or an answer.
+//! debug level under the target `taskward`; never a key, a body, a prompt or an answer. How a task ended, and what was given
+//! up, is at info or warn level, with the ids: whoever logs no spans sees it, too.
 
 use std::time::Duration;
 
-use taskward_core::{DetachReason, Event, Outcome, Provider, Request, Task, Timestamp, WaitReason};
+use taskward_core::{
+    Answered, DetachReason, Event, IntentId, Outcome, Provider, Request, StoppedBy, Task, TaskId,
+    Timestamp, WaitReason,
+};
 use tracing::field::{Empty, display};
 use tracing::{Level, Span};
 
@@ -51,8 +55,9 @@ pub(crate) fn replied(span: &Span, status: u16, took: Duration) {
     span.record("ms", millis(took));
 }
 
-/// Logs the decision that an event reports.
-pub(crate) fn reported(watch: &Span, event: &Event) {
+/// Logs the decision that an event reports; a write that was given up is a warning.
+pub(crate) fn reported(watch: &Span, task: Option<&TaskId>, event: &Event) {
+    let task = task.map(display);
     match event {
         Event::Created { id, .. } => {
             watch.record("task", display(id));
@@ -64,12 +69,37 @@ pub(crate) fn reported(watch: &Span, event: &Event) {
             let (reason, why) = (failed.reason.code(), failed.detail.as_str());
             tracing::debug!(target: TARGET, parent: watch, attempt, reason, why, "retrying");
         }
+        Event::Answered { question, how, .. } => {
+            if let Some(how) = given_up(how) {
+                tracing::warn!(target: TARGET, parent: watch, task, %question, how, "answer given up");
+            }
+        }
+        Event::Sent { how, .. } => {
+            if let Some(how) = given_up(how) {
+                tracing::warn!(target: TARGET, parent: watch, task, how, "message given up");
+            }
+        }
+        Event::CancelRefused(_) => {
+            tracing::warn!(target: TARGET, parent: watch, task, "cancel given up");
+        }
         _ => {}
     }
 }
 
-/// Logs how following ended.
-pub(crate) fn ended<O>(watch: &Span, outcome: &Outcome<O>) {
+/// Returns what became of a write that did not arrive, or is not known to have.
+fn given_up(how: &Answered) -> Option<&'static str> {
+    match how {
+        Answered::Refused => Some("refused"),
+        Answered::Unknown => Some("outcome unknown"),
+        Answered::NotSent => Some("not sent"),
+        Answered::Applied | Answered::Gone(_) => None,
+        // What a later core adds is told rather than missed.
+        _ => Some("other"),
+    }
+}
+
+/// Logs how following ended: at info level as was wished for, at warn level otherwise.
+pub(crate) fn ended<O>(watch: &Span, intent: Option<&IntentId>, outcome: &Outcome<O>) {
     let cancel = match outcome {
         Outcome::DeadlineExceeded { cancel, .. } | Outcome::Interrupted { cancel, .. } => {
             Some(cancel.code())
@@ -77,7 +107,21 @@ pub(crate) fn ended<O>(watch: &Span, outcome: &Outcome<O>) {
         _ => None,
     };
     let end = outcome.code();
-    tracing::debug!(target: TARGET, parent: watch, end, cancel, "ended");
+    let (task, intent) = (outcome.task().map(display), intent.map(display));
+    if is_wished_for(outcome) {
+        tracing::info!(target: TARGET, parent: watch, end, cancel, task, intent, "ended");
+    } else {
+        tracing::warn!(target: TARGET, parent: watch, end, cancel, task, intent, "ended");
+    }
+}
+
+fn is_wished_for<O>(outcome: &Outcome<O>) -> bool {
+    match outcome {
+        Outcome::Succeeded { .. } | Outcome::Interrupted { .. } => true,
+        Outcome::Stopped { by, .. } => *by == StoppedBy::Us,
+        // All others, and what a later core adds.
+        _ => false,
+    }
 }
 
 /// Logs why control was handed back.

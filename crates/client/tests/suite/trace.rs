@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use taskward_core::Answer;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Dispatch, Event, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 use super::follow::{Result, answers, job, setup};
 use crate::adapter::{follow, handler};
@@ -17,6 +17,8 @@ use crate::adapter::{follow, handler};
 struct Log {
     lines: Arc<Mutex<Vec<String>>>,
     spans: Arc<AtomicU64>,
+    /// Takes nothing below info level, and so no span.
+    brief: bool,
 }
 
 struct Fields(String);
@@ -38,6 +40,7 @@ impl Log {
 impl Subscriber for Log {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("taskward")
+            && (!self.brief || *metadata.level() <= Level::INFO)
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
@@ -53,7 +56,9 @@ impl Subscriber for Log {
     }
 
     fn event(&self, event: &Event<'_>) {
-        self.write("event", |fields| event.record(fields));
+        self.write(&format!("event {}", event.metadata().level()), |fields| {
+            event.record(fields)
+        });
     }
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
@@ -108,5 +113,45 @@ fn a_run_tells_its_decisions_with_their_reasons_and_nothing_that_was_said() -> R
     for secret in [key.as_str(), "EUR-canary", "Convert 10 dollars", "currency"] {
         assert_eq!(count(secret), 0, "{secret} is in {lines:#?}");
     }
+    Ok(())
+}
+
+/// Returns what is logged at info level and above of one task of this agent, with `ID` for its id and without its intent.
+fn logged(agent: &str) -> Result<Vec<String>> {
+    let (sim, client) = setup()?;
+    let log = Log {
+        brief: true,
+        ..Log::default()
+    };
+    // As above: no callsite is switched off by another test's thread.
+    let _second = Dispatch::new(Log::default());
+    let end = tracing::subscriber::with_default(log.clone(), || {
+        follow(
+            client
+                .run(job(&sim, agent))
+                .on_question(handler(|_| Ok(Answer::text("EUR-canary")))),
+        )
+    })?;
+    let id = end.outcome().and_then(taskward_core::Outcome::task);
+    let id = id.ok_or("no task")?.to_string();
+    let lines = log.lines.lock().expect("log").clone();
+    let short = |line: &String| {
+        let line = line.replace(&id, "ID");
+        line.split_once(" intent=")
+            .map_or_else(|| line.clone(), |(line, _)| line.to_owned())
+    };
+    Ok(lines.iter().map(short).collect())
+}
+
+#[test]
+fn an_end_is_logged_without_spans_as_information_or_as_a_warning() -> Result {
+    assert_eq!(
+        logged("asker")?,
+        ["event INFO message=ended end=\"succeeded\" task=ID"]
+    );
+    assert_eq!(
+        logged("failing")?,
+        ["event WARN message=ended end=\"task_failed\" task=ID"]
+    );
     Ok(())
 }
