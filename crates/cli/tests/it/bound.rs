@@ -293,7 +293,7 @@ fn what_was_written_where_nobody_reads_counts_as_not_shown() {
         world.shell(&format!("taskward {}", line.replace("RUN", &run)));
         let ended = world.fast(&["approve", &run]);
         assert_eq!(ended.code, 8, "{line}: {ended:?}");
-        ended.says(&["was not shown here before"]);
+        ended.says(&["have not shown this question here since the last answer"]);
     }
     assert_eq!(world.answers().0, [0]);
     // What is asked for in the last words is read there.

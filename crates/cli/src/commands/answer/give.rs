@@ -487,7 +487,7 @@ impl<P: Calls> Answering<'_, P> {
                 "another question of this task was answered from here; this one has to be named"
             }
             Unnamed::NotShown | Unnamed::Allowed => {
-                "this question was not shown here before, and so it has to be named"
+                "run, watch, status and messages have not shown this question here since the last answer, and so it has to be named"
             }
         };
         let command = command_line::naming(request.command.as_str(), &question.id, &[]);
