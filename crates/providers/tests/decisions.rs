@@ -1,5 +1,5 @@
 //! Decision logs: what a run does and why, line by line, in virtual time against the simulated platforms. They are for
-//! people to read, and a change of any decision shows in them. `TASKWARD_REWRITE_GOLDEN=1 cargo test` writes them anew.
+//! people to read, and a change of any decision shows in them. `TASKWARD_REWRITE_GOLDEN=1 cargo test` rewrites them.
 #![allow(missing_docs)]
 
 #[path = "torture/platform.rs"]

@@ -186,6 +186,7 @@ fn a_kept_connection_that_has_died_costs_nothing() {
             ended(&calls(&client, &[Probe::keyed("x")])[0]),
             Ended::Ok(200)
         );
+        // The close has to arrive on a real socket before the next exchange looks at the connection.
         std::thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(server.seen().len(), 3);

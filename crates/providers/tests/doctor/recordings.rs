@@ -1,7 +1,7 @@
 //! Every recording in `tests/recordings`, through the decoders, the checks and the simulator.
 //!
 //! Beside `NAME.jsonl` stands `NAME.txt` with what was found. Rewritten by
-//! `TASKWARD_REWRITE_GOLDEN=1 cargo test -p taskward-providers --test doctor`, which also makes `simulator.jsonl` anew.
+//! `TASKWARD_REWRITE_GOLDEN=1 cargo test -p taskward-providers --test doctor`, which also writes `simulator.jsonl`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
