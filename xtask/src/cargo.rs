@@ -43,6 +43,18 @@ pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repo::root().join("target"), PathBuf::from)
 }
 
+/// Builds the program as its tests do; returns the folder that it stands in.
+pub(crate) fn program() -> Result<PathBuf> {
+    run(&mut cargo(&[
+        "build",
+        "--quiet",
+        "--locked",
+        "-p",
+        "taskward-cli",
+    ]))?;
+    Ok(target().join("debug"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -46,10 +46,7 @@ pub(crate) fn run() -> Result<()> {
     })?;
     // With the program that the tests need; `cargo xtask docs` alone installs it as the README says.
     timed("pages", || {
-        cargo("build --locked --quiet -p taskward-cli")?;
-        pages::run(&pages::Args::with(
-            cargo::target().join("debug").join("taskward"),
-        ))
+        pages::run(&pages::Args::with(cargo::program()?.join("taskward")))
     })?;
     timed(&format!("tests ({test})"), || {
         let root = repo::root();

@@ -42,14 +42,7 @@ const EXAMPLES: [Example; 2] = [
 
 /// Installs and runs all of them, in a folder of the build's so that the sources stay as they are.
 pub(crate) fn run() -> Result<()> {
-    cargo::run(&mut cargo::cargo(&[
-        "build",
-        "--quiet",
-        "--locked",
-        "-p",
-        "taskward-cli",
-    ]))?;
-    let programs = cargo::target().join("debug");
+    let programs = cargo::program()?;
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths(std::iter::once(programs).chain(std::env::split_paths(&path)))?;
     for example in EXAMPLES {

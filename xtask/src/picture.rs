@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::num::NonZero;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -36,19 +37,13 @@ const MARGIN: f64 = 16.0;
 
 /// Records the session and writes the picture.
 pub(crate) fn run() -> Result<()> {
-    cargo::run(&mut cargo::cargo(&[
-        "build",
-        "--quiet",
-        "--locked",
-        "-p",
-        "taskward-cli",
-    ]))?;
+    let program = cargo::program()?;
     let mut terminal = vt100::Parser::new(SIZE.0, SIZE.1, 0);
     let folder = tempfile::tempdir()?;
     for (line, answer) in LINES {
         // As a shell shows it: the prompt, and what was typed.
         terminal.process(format!("\x1b[1;32m$\x1b[0m \x1b[1m{line}\x1b[0m\r\n").as_bytes());
-        record(&mut terminal, line, answer, folder.path())?;
+        record(&mut terminal, line, answer, &program, folder.path())?;
     }
     let path = repo::root().join("docs/session.svg");
     std::fs::write(&path, drawing(terminal.screen()))?;
@@ -61,9 +56,9 @@ fn record(
     terminal: &mut vt100::Parser,
     line: &str,
     answer: &str,
-    folder: &std::path::Path,
+    program: &Path,
+    folder: &Path,
 ) -> Result<()> {
-    let program = cargo::target().join("debug");
     let path = std::env::var("PATH").unwrap_or_default();
     let mut session = Command::new("script")
         .args([
