@@ -5,6 +5,7 @@ use taskward_core::sse;
 
 use crate::doctor::evidence::{Sign, accepted, found, has_all, kind, status, texts};
 use crate::doctor::{Assumption, Evidence, Finding, RecordedReply};
+use crate::generated::agent_harness::RunStatus;
 
 /// What would show something that only a write shows which `doctor` does not make.
 const NEVER: &str = "doctor makes no such request";
@@ -614,21 +615,12 @@ fn cursor_continues(evidence: &Evidence<'_>) -> Finding {
 }
 
 fn statuses(evidence: &Evidence<'_>) -> Finding {
-    let known = [
-        "queued",
-        "running",
-        "awaiting_input",
-        "stalled",
-        "succeeded",
-        "failed",
-        "cancelled",
-    ];
     let read = evidence.read("getRun").chain(evidence.read("createRun"));
     found(
         read.filter_map(|run| run["status"].as_str())
-            .map(|status| match known.contains(&status) {
-                true => Ok(status.to_owned()),
-                false => Err(status.to_owned()),
+            .map(|status| match RunStatus::from(status) {
+                RunStatus::Unknown(status) => Err(status),
+                known => Ok(known.as_str().to_owned()),
             }),
         RUN,
     )

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::doctor::evidence::{accepted, found, has_all, kind, status, texts};
 use crate::doctor::{Assumption, Evidence, Finding};
+use crate::generated::nanonets::TaskStatus;
 
 /// What would show something that only a write shows which `doctor` does not make.
 const NEVER: &str = "doctor makes no such request";
@@ -570,23 +571,13 @@ fn times(evidence: &Evidence<'_>) -> Finding {
 }
 
 fn statuses(evidence: &Evidence<'_>) -> Finding {
-    let known = [
-        "pending",
-        "queued",
-        "running",
-        "waiting_for_input",
-        "awaiting_review",
-        "completed",
-        "failed",
-        "stopped",
-    ];
     let listed = evidence.read("listTasks").flat_map(entries);
     let read = evidence.read("getTaskStatus").chain(listed);
     found(
         read.filter_map(|task| task["status"].as_str())
-            .map(|status| match known.contains(&status) {
-                true => Ok(status.to_owned()),
-                false => Err(status.to_owned()),
+            .map(|status| match TaskStatus::from(status) {
+                TaskStatus::Unknown(status) => Err(status),
+                known => Ok(known.as_str().to_owned()),
             }),
         TASK,
     )
