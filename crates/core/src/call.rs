@@ -172,14 +172,16 @@ impl<O: Operation> Call<O> {
 
     fn judge(&mut self, report: Result<Response, ExchangeFailure>, budget: &OriginBudget) {
         let error = match report {
-            Ok(reply) if reply.status().is_success() => match self.operation.read(&reply) {
-                Ok(output) => {
-                    budget.succeeded();
-                    return self.end(Ok(output));
-                }
-                Err(error) => AttemptError::Unreadable(error),
+            Ok(reply) => match self.operation.classify(&reply) {
+                Ok(()) => match self.operation.read(&reply) {
+                    Ok(output) => {
+                        budget.succeeded();
+                        return self.end(Ok(output));
+                    }
+                    Err(error) => AttemptError::Unreadable(error),
+                },
+                Err(error) => AttemptError::refused(error, &reply),
             },
-            Ok(reply) => AttemptError::Refused(Box::new(reply)),
             Err(failure) => AttemptError::Wire(failure),
         };
         let safety = self.operation.safety();
@@ -279,7 +281,7 @@ pub(crate) fn error_of(error: AttemptError, now: Timestamp, attempts: u32) -> Er
             }
             _ => Error::failure(failure),
         },
-        AttemptError::Refused(reply) => Error::api(ApiError::read(&reply)),
+        AttemptError::Refused(refusal) => Error::api(refusal.error),
         AttemptError::Unreadable(error) => Error::read(error),
     };
     error.with_attempts(attempts).with_retry_after(asked)

@@ -81,11 +81,58 @@ impl fmt::Display for ReadError {
 
 impl std::error::Error for ReadError {}
 
-/// The server answered with an error status.
+/// What kind of error a reply is: what the client does next follows from this. A platform that sends its errors in a
+/// reply with a 2xx status (JSON-RPC) says of each which one it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ErrorClass {
+    /// The request itself is malformed, or names an id that cannot exist.
+    Invalid,
+    /// The server refused the request, and repeating it would not change that.
+    Refused,
+    /// The key is missing, wrong, or not allowed to do this.
+    Unauthorised,
+    /// What the request names does not exist, or no longer.
+    Gone,
+    /// The server does not offer this operation.
+    NoSuchMethod,
+    /// The task cannot be cancelled in its present state; a read shows which state that is.
+    NotCancellable,
+    /// The request contradicts what the server knows: an earlier one, or the state of the task.
+    Conflict,
+    /// The client sent too many requests; the server did nothing.
+    RateLimited,
+    /// The server failed, or gave up waiting. It may have done what was asked.
+    Server,
+}
+
+impl ErrorClass {
+    /// Returns the class of a status code other than 2xx (RFC 9110, section 15).
+    #[must_use]
+    pub fn of_status(status: StatusCode) -> Self {
+        match status.as_u16() {
+            400 => Self::Invalid,
+            401 | 403 => Self::Unauthorised,
+            404 | 410 => Self::Gone,
+            405 | 406 | 501 => Self::NoSuchMethod,
+            409 | 422 => Self::Conflict,
+            429 => Self::RateLimited,
+            505 | 511 => Self::Refused,
+            // A status of 600 or above is not HTTP; whoever sent it may have done anything.
+            408 | 425 | 500.. => Self::Server,
+            _ => Self::Refused,
+        }
+    }
+}
+
+/// The server answered with an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ApiError {
-    /// The status code, for programs to branch on.
+    /// What kind of error it is: the client branches on this.
+    pub class: ErrorClass,
+    /// The status code; 200 where the platform sends errors in the body.
     pub status: StatusCode,
     /// The server's text for people; it may change at any time.
     pub message: String,
@@ -124,6 +171,38 @@ impl ApiError {
         error
     }
 
+    /// Returns the error that a reply is by its status alone: every status but 2xx.
+    ///
+    /// # Errors
+    /// Returns the server's error.
+    pub fn of(reply: &Response) -> Result<(), Self> {
+        match reply.status().is_success() {
+            true => Ok(()),
+            false => Err(Self::read(reply)),
+        }
+    }
+
+    /// Sets the class, where the platform says more than the status code.
+    #[must_use]
+    pub fn with_class(mut self, class: ErrorClass) -> Self {
+        self.class = class;
+        self
+    }
+
+    /// Sets the text for people.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.message = clip(message.into());
+        self
+    }
+
+    /// Sets the server's own code for the error.
+    #[must_use]
+    pub fn with_code(mut self, code: Option<String>) -> Self {
+        self.code = code;
+        self
+    }
+
     /// Creates the error for a reply whose body was lost.
     #[must_use]
     pub fn without_body(head: &Head) -> Self {
@@ -132,6 +211,7 @@ impl ApiError {
 
     fn of_head(head: &Head, message: String, code: Option<String>) -> Self {
         Self {
+            class: ErrorClass::of_status(head.status),
             status: head.status,
             message,
             code,
@@ -224,7 +304,7 @@ pub enum ErrorKind {
     Input,
     /// The server answered 401 or 403.
     Auth,
-    /// The server refused with another status.
+    /// The server refused for another reason.
     Api,
     /// The server answered 429 until the retry budget was used up.
     RateLimited,
@@ -266,18 +346,21 @@ impl Error {
         }))
     }
 
-    /// Creates the error for a reply with an error status.
+    /// Creates the error for a reply that is an error.
     #[must_use]
     pub fn api(api: ApiError) -> Self {
-        let kind = match api.status.as_u16() {
-            401 | 403 => ErrorKind::Auth,
-            429 => ErrorKind::RateLimited,
-            // The server does not support this, and retrying will not change that.
-            501 | 505 | 511 => ErrorKind::Api,
-            500..=599 => ErrorKind::Transport,
+        let kind = match api.class {
+            ErrorClass::Unauthorised => ErrorKind::Auth,
+            ErrorClass::RateLimited => ErrorKind::RateLimited,
             // This is not HTTP as we speak it.
-            600.. => ErrorKind::Protocol,
-            _ => ErrorKind::Api,
+            ErrorClass::Server if api.status.as_u16() >= 600 => ErrorKind::Protocol,
+            ErrorClass::Server => ErrorKind::Transport,
+            ErrorClass::Invalid
+            | ErrorClass::Refused
+            | ErrorClass::Gone
+            | ErrorClass::NoSuchMethod
+            | ErrorClass::NotCancellable
+            | ErrorClass::Conflict => ErrorKind::Api,
         };
         let mut error = Self::new(kind, api.to_string());
         error.0.api = Some(api);

@@ -65,7 +65,7 @@ pub use budget::OriginBudget;
 pub use build_error::BuildError;
 pub use call::{Call, CallStep, Retrying};
 pub use credential::{ConfigError, Credential, REDACTED, SHORTEST, is_redacted};
-pub use error::{ApiError, BoxError, Error, ErrorKind, ReadError, ReadErrorKind};
+pub use error::{ApiError, BoxError, Error, ErrorClass, ErrorKind, ReadError, ReadErrorKind};
 pub use event::{Event, NumberedEvent, RawEvent, Status};
 pub use failure::{Cause, ExchangeFailure, ExchangeProgress, TimeoutPhase};
 pub use id::{

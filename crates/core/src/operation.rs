@@ -1,7 +1,7 @@
 //! Operations: one typed request and its reply, without I/O.
 
 use crate::build_error::BuildError;
-use crate::error::ReadError;
+use crate::error::{ApiError, ReadError};
 use crate::request::Request;
 use crate::response::Response;
 use crate::source::Source;
@@ -44,7 +44,15 @@ pub trait Operation {
     /// Returns an error if the parameters cannot be encoded into a request: nothing was sent.
     fn request(&self) -> Result<Request, BuildError>;
 
-    /// Reads a 2xx reply; every other status becomes an [`ApiError`](crate::ApiError) before it gets here.
+    /// Says whether a reply is an error. Every reply comes here first.
+    ///
+    /// # Errors
+    /// Returns the server's error.
+    fn classify(&self, reply: &Response) -> Result<(), ApiError> {
+        ApiError::of(reply)
+    }
+
+    /// Reads a reply that is no error.
     ///
     /// # Errors
     /// Returns an error if the reply cannot be read.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::build_error::BuildError;
-use crate::error::{ReadError, ReadErrorKind};
+use crate::error::{ApiError, ReadError, ReadErrorKind};
 use crate::event::{RawEvent, Status};
 use crate::id::{Cursor, EventSeq, TaskId};
 use crate::key::IdempotencyKey;
@@ -414,13 +414,21 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
     /// What the provider supports.
     const CAPABILITIES: Capabilities;
 
+    /// Says whether a reply is an error. Every reply comes here first, a 2xx included: some platforms refuse with a 200.
+    ///
+    /// # Errors
+    /// Returns the server's error; everything that the client does about it follows from its class.
+    fn classify(&self, reply: &Response) -> Result<(), ApiError> {
+        ApiError::of(reply)
+    }
+
     /// Builds the request that starts `job`.
     ///
     /// # Errors
     /// Returns an error if the job cannot be encoded into a request: nothing was sent.
     fn start(&self, job: &Self::Job, key: Option<&IdempotencyKey>) -> Result<Request, BuildError>;
 
-    /// Reads a 2xx reply to a start request. A task id is enough.
+    /// Reads a reply to a start request that is no error. A task id is enough.
     ///
     /// # Errors
     /// Returns an error if the reply contains no id.
@@ -432,7 +440,7 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
     /// Returns an error if the id cannot be encoded into a path, or if the provider has no such read.
     fn read_request(&self, id: &TaskId, read: &ReadKind) -> Result<Request, BuildError>;
 
-    /// Reads a 2xx reply to a read of this task.
+    /// Reads a reply to a read of this task that is no error.
     ///
     /// # Errors
     /// Returns an error if the reply cannot be read; it then says nothing about the task.
@@ -449,8 +457,7 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
     /// Returns an error if the write cannot be encoded, or if the provider has no such write.
     fn write_request(&self, id: &TaskId, write: &WriteRequest<'_>) -> Result<Request, BuildError>;
 
-    /// Checks a 2xx reply to a write: the status code alone says that the server accepted it, unless the reply is about
-    /// another task.
+    /// Checks a reply to a write that is no error: the server accepted the write, unless the reply is about another task.
     ///
     /// # Errors
     /// Returns an error if the reply does not belong to a write to this task.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::ReadErrorKind;
+use crate::error::{ErrorClass, ReadErrorKind};
 use crate::failure::Cause;
 
 /// Why a task waits. `-v` prints it, and every wait has one.
@@ -94,6 +94,8 @@ pub enum RetryReason {
     Wire(Cause),
     /// The server answered with this status.
     Status(u16),
+    /// The server answered with an error of this class in a reply with a 2xx status.
+    Refused(ErrorClass),
     /// The reply cannot be read.
     Unreadable(ReadErrorKind),
     /// The task completed, but its answer is not available yet.
@@ -113,6 +115,7 @@ impl RetryReason {
         match self {
             Self::Wire(_) => "wire",
             Self::Status(_) => "status",
+            Self::Refused(_) => "refused",
             Self::Unreadable(_) => "unreadable",
             Self::NotReady => "not_ready",
             Self::StreamEnded => "stream_ended",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::budget::OriginBudget;
-use crate::error::{ApiError, ReadError};
+use crate::error::{ApiError, ErrorClass, ReadError};
 use crate::failure::{Cause, ExchangeFailure, ExchangeProgress};
 use crate::operation::Safety;
 use crate::policy::Retry;
@@ -18,17 +18,48 @@ use crate::time::{Timestamp, millis};
 pub(crate) enum AttemptError {
     /// The exchange failed.
     Wire(ExchangeFailure),
-    /// The server answered with a status other than 2xx.
-    Refused(Box<Response>),
+    /// The server answered with an error.
+    Refused(Box<Refusal>),
     /// The server answered 2xx with a body that cannot be read.
     Unreadable(ReadError),
 }
 
+/// An error that the server answered with, and the head of that reply.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) error: ApiError,
+    pub(crate) head: Head,
+}
+
 impl AttemptError {
+    /// Creates the error for a reply that is one.
+    pub(crate) fn refused(error: ApiError, reply: &Response) -> Self {
+        let head = reply.head.clone();
+        Self::Refused(Box::new(Refusal { error, head }))
+    }
+
+    /// Returns the class of the server's error, if the server decided anything: a redirect that was not followed is
+    /// none.
+    pub(crate) fn class(&self) -> Option<ErrorClass> {
+        let status = match self {
+            Self::Refused(refusal) => return Some(refusal.error.class),
+            Self::Wire(failure) => failure.head()?.status,
+            Self::Unreadable(_) => return None,
+        };
+        let is_error = !status.is_success() && !status.is_redirection();
+        is_error.then(|| ErrorClass::of_status(status))
+    }
+
+    /// Returns whether the server says that there is no such thing and never will be again (RFC 9110, section 15.5.11):
+    /// another "not found" may only be too early.
+    pub(crate) fn is_gone_for_good(&self) -> bool {
+        self.status() == Some(StatusCode::GONE)
+    }
+
     pub(crate) fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Wire(failure) => failure.head().map(|head| head.status),
-            Self::Refused(reply) => Some(reply.status()),
+            Self::Refused(refusal) => Some(refusal.error.status),
             Self::Unreadable(_) => None,
         }
     }
@@ -36,16 +67,18 @@ impl AttemptError {
     fn head(&self) -> Option<&Head> {
         match self {
             Self::Wire(failure) => failure.head(),
-            Self::Refused(reply) => Some(&reply.head),
+            Self::Refused(refusal) => Some(&refusal.head),
             Self::Unreadable(_) => None,
         }
     }
 
-    /// Returns the wait that the server asked for, if the status gives it a meaning (RFC 9110, section 10.2.3).
+    /// Returns the wait that the server asked for, if the error gives it a meaning (RFC 9110, section 10.2.3).
     pub(crate) fn retry_after(&self, now: Timestamp) -> Option<Duration> {
-        let head = self.head()?;
-        let asked = matches!(head.status.as_u16(), 408 | 425 | 429 | 500..=599);
-        asked.then(|| head.retry_after(now))?
+        let is_temporary = matches!(
+            self.class(),
+            Some(ErrorClass::RateLimited | ErrorClass::Server)
+        );
+        is_temporary.then(|| self.head()?.retry_after(now))?
     }
 
     /// Returns what an outcome keeps of this attempt.
@@ -68,10 +101,9 @@ impl std::fmt::Display for AttemptError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Wire(failure) => failure.fmt(f),
-            Self::Refused(reply) => {
-                let error = ApiError::read(reply);
-                error.fmt(f)?;
-                match &error.request_id {
+            Self::Refused(refusal) => {
+                refusal.error.fmt(f)?;
+                match &refusal.error.request_id {
                     Some(id) => write!(f, " (request {id})"),
                     None => Ok(()),
                 }
@@ -82,11 +114,19 @@ impl std::fmt::Display for AttemptError {
 }
 
 impl RetryReason {
+    /// Returns why a request that the server answered with this error is repeated.
+    pub(crate) fn of_error(error: &ApiError) -> Self {
+        match error.status.is_success() {
+            true => Self::Refused(error.class),
+            false => Self::Status(error.status.as_u16()),
+        }
+    }
+
     /// Returns why an attempt that failed like this is repeated.
     pub(crate) fn of(error: &AttemptError) -> Self {
         match error {
             AttemptError::Wire(failure) => Self::Wire(failure.cause.clone()),
-            AttemptError::Refused(reply) => Self::Status(reply.status().as_u16()),
+            AttemptError::Refused(refusal) => Self::of_error(&refusal.error),
             AttemptError::Unreadable(error) => Self::Unreadable(error.kind()),
         }
     }
@@ -113,7 +153,9 @@ pub(crate) fn retryability(error: &AttemptError, safety: Safety, policy: &Retry)
     };
     match error {
         AttemptError::Unreadable(_) => ambiguous,
-        AttemptError::Refused(reply) => judge_status(&reply.head, safety, policy),
+        AttemptError::Refused(refusal) => {
+            judge_class(refusal.error.class, &refusal.head, safety, policy)
+        }
         AttemptError::Wire(failure) => match (&failure.progress, &failure.cause) {
             // Whatever answers there is not the server that we know, and will not become it.
             (
@@ -138,29 +180,35 @@ pub(crate) fn retryability(error: &AttemptError, safety: Safety, policy: &Retry)
                     _ => ambiguous,
                 }
             }
-            (ExchangeProgress::Answered(head), _) => judge_status(head, safety, policy),
+            (ExchangeProgress::Answered(head), _) => {
+                judge_class(ErrorClass::of_status(head.status), head, safety, policy)
+            }
         },
     }
 }
 
-fn judge_status(head: &Head, safety: Safety, policy: &Retry) -> Retryability {
-    let once = safety == Safety::Once;
-    match head.status.as_u16() {
-        429 => Retryability::Retryable,
-        408 | 425 if once => Retryability::Unknown,
-        408 | 425 => Retryability::Retryable,
-        501 | 505 | 511 => Retryability::Final,
-        503 if once
-            && policy.unkeyed_503
-            && head.headers.contains_key(http::header::RETRY_AFTER) =>
-        {
-            Retryability::Retryable
-        }
-        // A status of 600 or above is not HTTP; whoever sent it may have done anything.
-        500.. if once => Retryability::Unknown,
-        500.. => Retryability::Retryable,
-        _ => Retryability::Final,
+fn judge_class(class: ErrorClass, head: &Head, safety: Safety, policy: &Retry) -> Retryability {
+    match class {
+        ErrorClass::RateLimited => Retryability::Retryable,
+        ErrorClass::Server => match safety {
+            Safety::Repeatable | Safety::Keyed => Retryability::Retryable,
+            Safety::Once if policy.unkeyed_503 && is_turned_away(head) => Retryability::Retryable,
+            Safety::Once => Retryability::Unknown,
+        },
+        ErrorClass::Invalid
+        | ErrorClass::Refused
+        | ErrorClass::Unauthorised
+        | ErrorClass::Gone
+        | ErrorClass::NoSuchMethod
+        | ErrorClass::NotCancellable
+        | ErrorClass::Conflict => Retryability::Final,
     }
+}
+
+/// Returns whether a server that is overloaded asks to come back later: it did nothing (RFC 9110, section 15.6.4).
+fn is_turned_away(head: &Head) -> bool {
+    let asks = head.headers.contains_key(http::header::RETRY_AFTER);
+    asks && head.status == StatusCode::SERVICE_UNAVAILABLE
 }
 
 /// What to do after a failed attempt of a call.
@@ -306,10 +354,8 @@ mod tests {
     }
 
     fn answered(status: u16) -> AttemptError {
-        AttemptError::Refused(Box::new(Response::new(
-            StatusCode::from_u16(status).expect("status"),
-            "",
-        )))
+        let reply = Response::new(StatusCode::from_u16(status).expect("status"), "");
+        AttemptError::refused(ApiError::read(&reply), &reply)
     }
 
     /// Every row of the matrix: a read or an idempotent write, a keyed write, a write without a key.
@@ -324,7 +370,7 @@ mod tests {
                 .head
                 .headers
                 .insert("retry-after", "1".parse().expect("value"));
-            AttemptError::Refused(Box::new(reply))
+            AttemptError::refused(ApiError::read(&reply), &reply)
         };
         let rows: Vec<(AttemptError, [Retryability; 3])> = vec![
             (
@@ -434,7 +480,7 @@ mod tests {
                 .headers
                 .insert("retry-after", value.parse().expect("value"));
             wait(
-                &AttemptError::Refused(Box::new(reply)),
+                &AttemptError::refused(ApiError::read(&reply), &reply),
                 1,
                 &Retry::default(),
                 draw,

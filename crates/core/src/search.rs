@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::build_error::BuildError;
-use crate::error::ReadError;
+use crate::error::{ApiError, ReadError};
 use crate::id::{Revision, TaskId};
 use crate::operation::Operation;
 use crate::pages::ListPage;
@@ -184,6 +184,10 @@ impl<P: Provider> Operation for SearchRequest<P> {
                 .search(criteria, window.from, window.until, cursor.as_deref()),
             What::FirstMessage(id) => self.provider.first_message(id),
         }
+    }
+
+    fn classify(&self, reply: &Response) -> Result<(), ApiError> {
+        self.provider.classify(reply)
     }
 
     fn read(&self, reply: &Response) -> Result<SearchReply, ReadError> {

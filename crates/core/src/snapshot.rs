@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorClass};
 use crate::event::{Event, RawEvent, Status};
 use crate::id::{Cursor, EventId, EventSeq, IntentId, MessageNo, QuestionId, Revision, TaskId};
 use crate::key::IdempotencyKey;
@@ -674,6 +674,9 @@ pub(crate) struct SavedNotFound {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SavedApiError {
     pub(crate) status: u16,
+    /// The class of the error, where the status says another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) class: Option<ErrorClass>,
     pub(crate) message: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) code: Option<String>,
@@ -709,8 +712,10 @@ pub(crate) enum SavedTerminal {
 
 impl SavedApiError {
     pub(crate) fn of(error: &ApiError) -> Self {
+        let is_plain = error.class == ErrorClass::of_status(error.status);
         Self {
             status: error.status.as_u16(),
+            class: (!is_plain).then_some(error.class),
             message: error.message.clone(),
             code: error.code.clone(),
             request_id: error.request_id.clone(),
@@ -722,6 +727,7 @@ impl SavedApiError {
         let status = StatusCode::from_u16(status)
             .map_err(|_| ResumeError::Broken(format!("{status} is no status code")))?;
         Ok(ApiError {
+            class: self.class.unwrap_or_else(|| ErrorClass::of_status(status)),
             status,
             message: self.message,
             code: self.code,

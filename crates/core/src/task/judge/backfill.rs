@@ -2,7 +2,7 @@
 //! judged.
 
 use crate::budget::OriginBudget;
-use crate::error::ReadErrorKind;
+use crate::error::{ErrorClass, ReadErrorKind};
 use crate::event::Event;
 use crate::id::EventSeq;
 use crate::lenient::ListEntry;
@@ -28,11 +28,15 @@ use super::access_lost;
 /// Returns whether the server refuses the page, so that the same request would be refused again. A task that has just
 /// started may not be visible yet.
 fn is_refused(error: &AttemptError, is_fresh: bool) -> bool {
-    error.status().is_some_and(|status| match status.as_u16() {
-        408 | 425 | 429 => false,
-        404 => !is_fresh,
-        501 => true,
-        _ => status.is_client_error(),
+    error.class().is_some_and(|class| match class {
+        ErrorClass::RateLimited | ErrorClass::Server => false,
+        ErrorClass::Gone => !is_fresh || error.is_gone_for_good(),
+        ErrorClass::Invalid
+        | ErrorClass::Refused
+        | ErrorClass::Unauthorised
+        | ErrorClass::NoSuchMethod
+        | ErrorClass::NotCancellable
+        | ErrorClass::Conflict => true,
     })
 }
 

@@ -12,7 +12,7 @@ use crate::task::link::Read;
 use crate::task::phase::{Fetching, Finishing, LastRead, Move, STEPS_READS, Terminal, Tracing};
 use crate::task::poller::Poller;
 
-use super::{Report, access_lost, sort};
+use super::{Report, access_lost};
 
 impl<P: Provider> Finishing<P> {
     pub(super) fn judge(
@@ -30,7 +30,9 @@ impl<P: Provider> Finishing<P> {
             // It was sent before the task was known to be over.
             return Move::Stay;
         }
-        let result = sort(report).and_then(|reply| self.follow.read(cx, read, reply));
+        let result = cx
+            .sort(report)
+            .and_then(|reply| self.follow.read(cx, read, reply));
         let result = match result {
             Ok(result) => {
                 budget.succeeded();

@@ -11,7 +11,7 @@ mod writes;
 use std::ops::ControlFlow;
 
 use crate::budget::OriginBudget;
-use crate::error::{ApiError, ReadErrorKind};
+use crate::error::{ApiError, ErrorClass, ReadErrorKind};
 use crate::event::{Event, Status};
 use crate::outcome::{Outcome, StoppedBy};
 use crate::provider::{PollResult, Provider, ReadKind, UnconfirmedEnd};
@@ -132,7 +132,8 @@ impl<P: Provider> Follow<P> {
             false => self.deferred.take().filter(|_| read == Read::Questions),
         };
         // Borrowed: a reply is large, and every poll comes through here.
-        let result = sort(report).and_then(|reply| Ok((self.read(cx, read, reply)?, reply)));
+        let result = cx.sort(report);
+        let result = result.and_then(|reply| Ok((self.read(cx, read, reply)?, reply)));
         let (result, reply) = match result {
             Ok(result) => result,
             Err(error) => return self.poll_showed_nothing(cx, read, moved, &error, budget),
@@ -319,7 +320,7 @@ impl<P: Provider> Follow<P> {
         cx.out.events.push(Event::Retrying {
             attempt: not_found.reads,
             failed: FailedAttempt::new(
-                RetryReason::Status(not_found.error.status.as_u16()),
+                RetryReason::of_error(&not_found.error),
                 not_found.error.to_string(),
             ),
             until: due,
@@ -571,7 +572,7 @@ impl<P: Provider> Follow<P> {
         report: &Report,
         budget: &OriginBudget,
     ) -> Move<P::Output> {
-        let reply = sort(report).and_then(|reply| {
+        let reply = cx.sort(report).and_then(|reply| {
             let ours = cx.env.provider.check_accepted(&self.id, reply);
             ours.map_err(AttemptError::Unreadable)
         });
@@ -630,34 +631,38 @@ fn poll_reason(hint: Option<std::time::Duration>) -> WaitReason {
     }
 }
 
-/// Returns the reply if it is a 2xx, and otherwise what went wrong.
-#[inline]
-pub(super) fn sort(report: &Report) -> Result<&Response, AttemptError> {
-    match report {
-        Ok(reply) if reply.status().is_success() => Ok(reply),
-        Ok(reply) => Err(AttemptError::Refused(Box::new(reply.clone()))),
-        Err(failure) => Err(AttemptError::Wire(failure.clone())),
+impl<P: Provider> Cx<'_, P> {
+    /// Returns the reply if it is no error, and otherwise what went wrong.
+    #[inline]
+    pub(super) fn sort<'r>(&self, report: &'r Report) -> Result<&'r Response, AttemptError> {
+        match report {
+            Ok(reply) => match self.env.provider.classify(reply) {
+                Ok(()) => Ok(reply),
+                Err(error) => Err(AttemptError::refused(error, reply)),
+            },
+            Err(failure) => Err(AttemptError::Wire(failure.clone())),
+        }
     }
 }
 
 fn refusal(error: &AttemptError) -> Option<ApiError> {
     match error {
-        AttemptError::Refused(reply) => Some(ApiError::read(reply)),
+        AttemptError::Refused(refusal) => Some(refusal.error.clone()),
         AttemptError::Wire(failure) => failure.head().map(ApiError::without_body),
         AttemptError::Unreadable(_) => None,
     }
 }
 
 pub(super) fn access_lost(error: &AttemptError) -> Option<ApiError> {
-    refusal(error).filter(|error| matches!(error.status.as_u16(), 401 | 403))
+    refusal(error).filter(|error| error.class == ErrorClass::Unauthorised)
 }
 
 /// Returns the error if the task does not exist; before anything was ever seen of it, a refusal of its very id counts,
 /// too.
 fn missing(error: &AttemptError, seen: bool) -> Option<ApiError> {
-    refusal(error).filter(|error| match error.status.as_u16() {
-        404 | 410 => true,
-        400 | 422 => !seen,
+    refusal(error).filter(|error| match error.class {
+        ErrorClass::Gone => true,
+        ErrorClass::Invalid | ErrorClass::Conflict => !seen,
         _ => false,
     })
 }

@@ -1,7 +1,7 @@
 //! What the reply to a start request means.
 
 use crate::budget::OriginBudget;
-use crate::error::{ReadError, ReadErrorKind};
+use crate::error::{ErrorClass, ReadError, ReadErrorKind};
 use crate::event::Event;
 use crate::operation::Safety;
 use crate::outcome::{NotStartedReason, Outcome, UnknownReason};
@@ -13,7 +13,7 @@ use crate::task::follow::Cx;
 use crate::task::phase::{Move, Phase, Starting};
 use crate::time::Timestamp;
 
-use super::{Report, refusal, sort};
+use super::{Report, refusal};
 
 /// How many conflicts a keyed start tolerates after the server may have received one of its attempts.
 const CONFLICTS: u32 = 2;
@@ -27,7 +27,7 @@ impl Starting {
         report: &Report,
         budget: &OriginBudget,
     ) -> Move<P::Output> {
-        let error = match sort(report) {
+        let error = match cx.sort(report) {
             // An id that cannot be used in a request is as good as none.
             Ok(reply) => match cx.env.provider.read_start(reply).and_then(usable) {
                 Ok(created) => {
@@ -101,8 +101,8 @@ impl Starting {
 
     /// Returns whether the server may be processing an earlier attempt with the same key.
     fn is_conflict(&self, error: &AttemptError) -> bool {
-        let status = error.status().map(|status| status.as_u16());
-        self.safety == Safety::Keyed && self.maybe_received && matches!(status, Some(409 | 422))
+        let is_conflict = error.class() == Some(ErrorClass::Conflict);
+        self.safety == Safety::Keyed && self.maybe_received && is_conflict
     }
 
     fn retry<P: Provider>(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Buf as _;
 
 use crate::budget::OriginBudget;
-use crate::error::{ReadError, ReadErrorKind};
+use crate::error::{ErrorClass, ReadError, ReadErrorKind};
 use crate::event::{Event, RawEvent};
 use crate::id::EventSeq;
 use crate::outcome::{Outcome, UnavailableReason};
@@ -609,8 +609,8 @@ impl<P: Provider> Follow<P> {
         budget: &OriginBudget,
     ) -> Move<P::Output> {
         let mut absent = false;
-        let error = match report {
-            Ok(reply) if reply.status().is_success() => {
+        let error = match cx.sort(report) {
+            Ok(reply) => {
                 // An empty reply is how a server says that the client should stop reconnecting (WHATWG HTML, 9.2).
                 absent = reply.status().as_u16() == 204 || self.stream.health.failures > 0;
                 AttemptError::Unreadable(ReadError::new(
@@ -624,8 +624,7 @@ impl<P: Provider> Follow<P> {
                     ),
                 ))
             }
-            Ok(reply) => AttemptError::Refused(Box::new(reply.clone())),
-            Err(failure) => AttemptError::Wire(failure.clone()),
+            Err(error) => error,
         };
         if let Some(error) = access_lost(&error) {
             let id = self.id.clone();
@@ -634,11 +633,11 @@ impl<P: Provider> Follow<P> {
             });
             return Move::End(Outcome::AccessLost { id, error });
         }
-        absent |= error.status().is_some_and(|status| match status.as_u16() {
-            404 => !self.is_fresh(cx),
-            405 | 406 | 410 | 501 => true,
+        absent |= match error.class() {
+            Some(ErrorClass::Gone) => !self.is_fresh(cx) || error.is_gone_for_good(),
+            Some(ErrorClass::NoSuchMethod) => true,
             _ => false,
-        });
+        };
         let attempt = self.stream.health.fail();
         let due = if absent {
             self.stream.health.availability = Availability::Missing;

@@ -2,8 +2,10 @@
 
 use std::ops::ControlFlow;
 
+use http::StatusCode;
+
 use crate::budget::OriginBudget;
-use crate::error::{ApiError, ReadError, ReadErrorKind};
+use crate::error::{ErrorClass, ReadError, ReadErrorKind};
 use crate::event::Event;
 use crate::operation::Safety;
 use crate::outcome::Outcome;
@@ -12,7 +14,7 @@ use crate::question::{Answer, Answered, Question, WithdrawReason};
 use crate::reason::WaitReason;
 use crate::retry::{self, AttemptError, Retryability};
 
-use super::{Report, access_lost, by_conversation, refusal, sort};
+use super::{Report, access_lost, by_conversation, refusal};
 use crate::id::QuestionId;
 use crate::response::Response;
 use crate::task::follow::{Cx, Follow, StatusFreshness};
@@ -54,7 +56,7 @@ impl<P: Provider> Follow<P> {
         report: &Report,
         budget: &OriginBudget,
     ) -> Move<P::Output> {
-        let read = sort(report).and_then(|reply| {
+        let read = cx.sort(report).and_then(|reply| {
             let cursor = cx.env.provider.cursor(&self.id, reply);
             let cursor = cursor.map_err(AttemptError::Unreadable)?;
             Ok((cursor, self.read(cx, Read::Questions, reply)?))
@@ -400,17 +402,18 @@ impl<P: Provider> Follow<P> {
         let draw = cx.env.rng.u16(..);
         match retry::retryability(&error, safety, &cx.env.policy.retry) {
             Retryability::Retryable => return self.write_later(cx, &error, draw, budget),
-            Retryability::Final => match error.status() {
-                Some(status) if status.as_u16() == 401 => {
+            Retryability::Final => match error.class() {
+                // A 403 refuses this write alone.
+                Some(ErrorClass::Unauthorised) if error.status() != Some(StatusCode::FORBIDDEN) => {
                     let id = self.id.clone();
                     if let Some(error) = access_lost(&error) {
                         return Move::End(Outcome::AccessLost { id, error });
                     }
                 }
                 // The task may have moved on, because of an earlier attempt or of somebody else: a read shows it.
-                Some(status)
+                Some(class)
                     if safety == Safety::Keyed
-                        && (write.maybe_applied() || matches!(status.as_u16(), 409 | 422)) =>
+                        && (write.maybe_applied() || class == ErrorClass::Conflict) =>
                 {
                     write.last_error = Some(why);
                     write.refused(cx.env.now);
@@ -435,7 +438,7 @@ impl<P: Provider> Follow<P> {
         report: &Report,
         budget: &OriginBudget,
     ) -> Result<(), AttemptError> {
-        match sort(report) {
+        match cx.sort(report) {
             // A web page comes from something in between: a login page, a proxy.
             Ok(reply) if reply.head.media_type().as_deref() == Some("text/html") => {
                 let error = ReadError::new(ReadErrorKind::Html, "a web page");
@@ -500,8 +503,8 @@ impl<P: Provider> Follow<P> {
         self.refused = refusal(error);
         let next = self.finish_write(cx, Answered::Refused, Some(why));
         match error {
-            AttemptError::Refused(reply) if self.is_undelivered() => {
-                Move::End(Outcome::Refused(ApiError::read(reply)))
+            AttemptError::Refused(refusal) if self.is_undelivered() => {
+                Move::End(Outcome::Refused(refusal.error.clone()))
             }
             _ => next,
         }
@@ -523,7 +526,7 @@ impl<P: Provider> Follow<P> {
             }
             _ => None,
         };
-        let read = sort(report).and_then(|reply| {
+        let read = cx.sort(report).and_then(|reply| {
             let confirmation = match keyed {
                 Some(_) => Confirmation::Absent,
                 None => self.find_write(cx, write, reply)?,
