@@ -339,7 +339,7 @@ impl<P: Provider> RunSpec<P> {
         policy.work = self.work.or(policy.work);
         policy.human = self.human.or(policy.human);
         let starts = matches!(self.source, RunSource::Start(_) | RunSource::Again(_));
-        if self.key.is_some() && !(starts && P::CAPABILITIES.start == Safety::Keyed) {
+        if self.key.is_some() && !(starts && provider.capabilities().start == Safety::Keyed) {
             let why = if starts {
                 format!("a start on {} takes no idempotency key", P::NAME)
             } else {
@@ -348,7 +348,7 @@ impl<P: Provider> RunSpec<P> {
             return Err(Error::new(ErrorKind::Input, why));
         }
         if self.after.is_some()
-            && !(P::CAPABILITIES.stream && matches!(self.source, RunSource::Attach(_)))
+            && !(provider.capabilities().stream && matches!(self.source, RunSource::Attach(_)))
         {
             let why = "only a task that is attached to and has events has a position";
             return Err(Error::new(ErrorKind::Input, why));

@@ -309,7 +309,7 @@ mod tests {
         fn request(&self) -> Result<Request, BuildError> {
             let method = match self.0 {
                 Safety::Repeatable => Method::GET,
-                Safety::Keyed | Safety::Once => Method::POST,
+                Safety::Keyed | Safety::Traceable | Safety::Once => Method::POST,
             };
             Ok(Request::empty(method, PathAndQuery::from_static("/ping")))
         }

@@ -44,7 +44,7 @@ impl ConnectionUse {
     fn of(safety: Safety) -> Self {
         match safety {
             Safety::Repeatable | Safety::Keyed => Self::Pooled,
-            Safety::Once => Self::Dedicated,
+            Safety::Traceable | Safety::Once => Self::Dedicated,
         }
     }
 }
@@ -204,8 +204,13 @@ mod tests {
             Kind::WholeStream,
             Kind::OpenStream,
         ] {
-            for safety in [Safety::Repeatable, Safety::Keyed, Safety::Once] {
-                let own = safety == Safety::Once || kind == Kind::OpenStream;
+            for safety in [
+                Safety::Repeatable,
+                Safety::Keyed,
+                Safety::Traceable,
+                Safety::Once,
+            ] {
+                let own = !safety.is_repeatable() || kind == Kind::OpenStream;
                 let expected = if own {
                     ConnectionUse::Dedicated
                 } else {

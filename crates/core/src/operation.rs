@@ -13,8 +13,25 @@ pub enum Safety {
     Repeatable,
     /// A write with an idempotency key: repeated only with the same key and bytes.
     Keyed,
+    /// A write without a key that contains an id of ours: never repeated once the server may have received it, but a
+    /// read finds exactly what it did.
+    Traceable,
     /// A write without a key: never repeated once the server may have received it.
     Once,
+}
+
+impl Safety {
+    /// Returns whether the request may be sent again although the server may have received it.
+    #[must_use]
+    pub const fn is_repeatable(self) -> bool {
+        matches!(self, Self::Repeatable | Self::Keyed)
+    }
+
+    /// Returns whether the request contains a key of ours.
+    #[must_use]
+    pub const fn has_key(self) -> bool {
+        matches!(self, Self::Keyed | Self::Traceable)
+    }
 }
 
 /// One endpoint of a provider, with its parameters.

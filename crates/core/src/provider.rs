@@ -3,6 +3,7 @@
 
 use std::fmt::Debug;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -399,9 +400,14 @@ impl ProviderDefaults {
 
 /// What a provider's protocol means: which request does what, and what a reply says.
 ///
+/// Its value says what was learned of the server: nothing where every server is the same, and otherwise where its
+/// operations are and what it can do. The value is stored with each task, so it never holds a secret.
+///
 /// Every method is a function of its arguments. Words of the server that this version does not know keep their text and
 /// never end a task.
-pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
+pub trait Provider:
+    Clone + Debug + Default + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static
+{
     /// What to start.
     type Job: Job;
     /// The answer of a completed task.
@@ -411,8 +417,14 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
     const NAME: &'static str;
     /// The names and defaults of its settings.
     const DEFAULTS: ProviderDefaults;
-    /// What the provider supports.
+    /// The most that the provider supports.
     const CAPABILITIES: Capabilities;
+
+    /// Returns what this provider supports: where the platform differs from server to server, what was learned of this
+    /// one.
+    fn capabilities(&self) -> Capabilities {
+        Self::CAPABILITIES
+    }
 
     /// Says whether a reply is an error. Every reply comes here first, a 2xx included: some platforms refuse with a 200.
     ///

@@ -146,10 +146,9 @@ pub(crate) enum Retryability {
 /// Looks up one attempt in the matrix of progress and status against safety. docs/faults.toml, group F, states the
 /// rows.
 pub(crate) fn retryability(error: &AttemptError, safety: Safety, policy: &Retry) -> Retryability {
-    let ambiguous = if safety == Safety::Once {
-        Retryability::Unknown
-    } else {
-        Retryability::Retryable
+    let ambiguous = match safety.is_repeatable() {
+        true => Retryability::Retryable,
+        false => Retryability::Unknown,
     };
     match error {
         AttemptError::Unreadable(_) => ambiguous,
@@ -165,7 +164,7 @@ pub(crate) fn retryability(error: &AttemptError, safety: Safety, policy: &Retry)
             (ExchangeProgress::NotSent, _) => Retryability::Retryable,
             // The same bytes cannot be sent again.
             (ExchangeProgress::MaybeSent, Cause::SourceChanged | Cause::Source)
-                if safety != Safety::Once =>
+                if safety.is_repeatable() =>
             {
                 Retryability::Final
             }
@@ -174,7 +173,7 @@ pub(crate) fn retryability(error: &AttemptError, safety: Safety, policy: &Retry)
             (ExchangeProgress::Answered(_), Cause::Redirect) => Retryability::Final,
             (ExchangeProgress::Answered(head), _) if head.status.is_success() => {
                 match failure.cause {
-                    Cause::TooLarge { .. } | Cause::Encoding if safety != Safety::Once => {
+                    Cause::TooLarge { .. } | Cause::Encoding if safety.is_repeatable() => {
                         Retryability::Final
                     }
                     _ => ambiguous,
@@ -190,11 +189,9 @@ pub(crate) fn retryability(error: &AttemptError, safety: Safety, policy: &Retry)
 fn judge_class(class: ErrorClass, head: &Head, safety: Safety, policy: &Retry) -> Retryability {
     match class {
         ErrorClass::RateLimited => Retryability::Retryable,
-        ErrorClass::Server => match safety {
-            Safety::Repeatable | Safety::Keyed => Retryability::Retryable,
-            Safety::Once if policy.unkeyed_503 && is_turned_away(head) => Retryability::Retryable,
-            Safety::Once => Retryability::Unknown,
-        },
+        ErrorClass::Server if safety.is_repeatable() => Retryability::Retryable,
+        ErrorClass::Server if policy.unkeyed_503 && is_turned_away(head) => Retryability::Retryable,
+        ErrorClass::Server => Retryability::Unknown,
         ErrorClass::Invalid
         | ErrorClass::Refused
         | ErrorClass::Unauthorised
@@ -347,7 +344,7 @@ mod tests {
     use crate::error::ReadErrorKind;
     use crate::failure::TimeoutPhase;
     use Retryability::{Final, Retryable as Again, Unknown};
-    use Safety::{Keyed, Once, Repeatable};
+    use Safety::{Keyed, Once, Repeatable, Traceable};
 
     fn wire(stage: ExchangeProgress, cause: Cause) -> AttemptError {
         AttemptError::Wire(ExchangeFailure::new(stage, cause, ""))
@@ -466,6 +463,8 @@ mod tests {
             let found = [Repeatable, Keyed, Once]
                 .map(|safety| retryability(&error, safety, &Retry::default()));
             assert_eq!(found, expected, "{error:?}");
+            let traced = retryability(&error, Traceable, &Retry::default());
+            assert_eq!(traced, expected[2], "as a write without a key: {error:?}");
         }
     }
 

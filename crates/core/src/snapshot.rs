@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::error::{ApiError, ErrorClass};
 use crate::event::{Event, RawEvent, Status};
@@ -12,7 +13,7 @@ use crate::key::IdempotencyKey;
 use crate::outcome::{CancelFailure, TaskFailure};
 use crate::outcome::{NotStartedReason, UnknownReason};
 use crate::policy::Policy;
-use crate::provider::{MatchCriteria, UnconfirmedEnd};
+use crate::provider::{MatchCriteria, Provider, UnconfirmedEnd};
 use crate::question::{Answer, Question};
 use crate::source::Source;
 use crate::time::Timestamp;
@@ -48,6 +49,22 @@ impl Snapshot {
         } else {
             Err(ResumeError::Version(version))
         }
+    }
+
+    /// Returns the provider's value as it was when the task was stored, with all that was learned of its server. Older
+    /// snapshots, and those of platforms whose servers are all the same, give the default.
+    ///
+    /// # Errors
+    /// Returns an error if the snapshot belongs to another provider, or the value cannot be read.
+    pub fn provider_value<P: Provider>(&self) -> Result<P, ResumeError> {
+        if self.provider() != P::NAME {
+            let (found, expected) = (self.provider().to_owned(), P::NAME);
+            return Err(ResumeError::Provider { found, expected });
+        }
+        if self.0.server.is_null() {
+            return Ok(P::default());
+        }
+        P::deserialize(&self.0.server).map_err(|error| ResumeError::Broken(error.to_string()))
     }
 
     /// Returns the provider's name.
@@ -209,6 +226,9 @@ pub(crate) struct Saved {
     #[serde(deserialize_with = "version")]
     pub(crate) v: u32,
     pub(crate) provider: String,
+    /// What the provider's value says of the server; nothing where every server is the same.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub(crate) server: Value,
     /// The server that the task belongs to: another server does not know the task and must not see its job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) origin: Option<String>,

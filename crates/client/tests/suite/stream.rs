@@ -17,7 +17,7 @@ use super::support::{self, Conn, Server, key};
 use crate::adapter::{Client, follow, handler};
 
 /// Plain text, one word of status, `SEQ WORD` as the data of an event.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Toy;
 
 #[derive(Clone, Debug)]

@@ -53,7 +53,7 @@ impl<P: Provider> Task<P> {
     /// # Errors
     /// Returns an error if the task is to be cancelled and the provider cannot do that.
     pub fn on_deadline(mut self, how: OnDetach) -> Result<Self, Unsupported> {
-        self.env.policy.on_deadline = possible::<P>(how)?;
+        self.env.policy.on_deadline = possible(&self.env.provider, how)?;
         Ok(self)
     }
 
@@ -62,7 +62,7 @@ impl<P: Provider> Task<P> {
     /// # Errors
     /// Returns an error if the task is to be cancelled and the provider cannot do that.
     pub fn on_interrupt(mut self, how: OnDetach) -> Result<Self, Unsupported> {
-        self.env.policy.on_interrupt = possible::<P>(how)?;
+        self.env.policy.on_interrupt = possible(&self.env.provider, how)?;
         Ok(self)
     }
 
@@ -134,7 +134,7 @@ impl<P: Provider> Task<P> {
             OnDetach::CancelAndConfirm { within } => (true, within),
         };
         let now = self.env.now;
-        if !P::CAPABILITIES.cancel {
+        if !self.env.can().cancel {
             if let Phase::Following(_) = self.phase {
                 self.cancel.is_impossible();
             }
@@ -195,8 +195,8 @@ impl<P: Provider> Task<P> {
     }
 }
 
-fn possible<P: Provider>(how: OnDetach) -> Result<OnDetach, Unsupported> {
-    if how != OnDetach::Detach && !P::CAPABILITIES.cancel {
+fn possible<P: Provider>(provider: &P, how: OnDetach) -> Result<OnDetach, Unsupported> {
+    if how != OnDetach::Detach && !provider.capabilities().cancel {
         return Err(unsupported::<P>("cancelling a task"));
     }
     Ok(how)

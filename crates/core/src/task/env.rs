@@ -3,7 +3,7 @@
 use crate::id::{ExchangeId, IntentId};
 use crate::outcome::{Outcome, UnknownReason};
 use crate::policy::Policy;
-use crate::provider::Provider;
+use crate::provider::{Capabilities, Provider};
 use crate::seed::Seed;
 use crate::time::Timestamp;
 
@@ -40,6 +40,11 @@ impl<P: Provider> Env<P> {
             exchanges: 0,
             liveness: Liveness::default(),
         }
+    }
+
+    /// Returns what the provider can do.
+    pub(super) fn can(&self) -> Capabilities {
+        self.provider.capabilities()
     }
 
     /// Moves the task's time to `now`. It never runs backwards: an earlier time counts as the present one.

@@ -121,12 +121,13 @@ impl<P: Provider> Follow<P> {
         &mut self,
         question: &QuestionId,
         answer: Answer,
+        safety: Safety,
         now: Timestamp,
     ) -> Result<(), AnswerError> {
         let entry = answerable(self.questions.all(), Some(&self.id), question)?;
         fits(&entry.question, &answer)?;
         let question = entry.question.clone();
-        let key = (P::CAPABILITIES.answer == Safety::Keyed).then(|| {
+        let key = (safety == Safety::Keyed).then(|| {
             // The key is made of the bare event sequence or the server's id, as in every version, so that the same
             // answer given by another version has the same key.
             let place = match question.seq {

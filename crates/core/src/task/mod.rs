@@ -171,7 +171,7 @@ impl<P: Provider> Task<P> {
         seed: Seed,
         now: Timestamp,
     ) -> Result<Self, Error> {
-        let safety = P::CAPABILITIES.start;
+        let safety = provider.capabilities().start;
         let mut request = provider.start(job, key.as_ref())?.freeze(&seed);
         let digest = request.digest();
         if safety == crate::Safety::Keyed && key.is_none() {
@@ -203,7 +203,7 @@ impl<P: Provider> Task<P> {
             return Err(Error::new(ErrorKind::Input, error.to_string()));
         }
         let mut request = again.request;
-        if P::CAPABILITIES.start == crate::Safety::Keyed {
+        if provider.capabilities().start == crate::Safety::Keyed {
             let mint = || IdempotencyKey::mint(&seed, "start", request.digest().as_bytes());
             let key = key.unwrap_or_else(mint);
             request = request.keyed(&key)?;
@@ -229,7 +229,7 @@ impl<P: Provider> Task<P> {
             criteria,
             kept: Some(KeptStart::of(&request)),
         };
-        let starting = Starting::new(request, P::CAPABILITIES.start, now);
+        let starting = Starting::new(request, provider.capabilities().start, now);
         let phase = Phase::Starting(Box::new(starting));
         let mut env = Env::new(provider, policy, seed, now);
         env.intent = Some(intent);
@@ -265,7 +265,7 @@ impl<P: Provider> Task<P> {
         seed: Seed,
         now: Timestamp,
     ) -> Result<Self, Unsupported> {
-        if !P::CAPABILITIES.message {
+        if !provider.capabilities().message {
             return Err(unsupported::<P>("sending a message"));
         }
         let mut task = Self::attach(provider, id, None, policy, seed, now);
@@ -599,7 +599,7 @@ impl<P: Provider> Task<P> {
         let Phase::Following(follow) = phase else {
             return Err(unknown());
         };
-        follow.answer(question, answer, now)?;
+        follow.answer(question, answer, cx.env.can().answer, now)?;
         follow.update_clock(&mut cx);
         Ok(())
     }
@@ -611,7 +611,7 @@ impl<P: Provider> Task<P> {
     /// ([`continue_with`](Self::continue_with)).
     pub fn send_message(&mut self, text: String, now: Timestamp) -> Result<MessageNo, Unsupported> {
         self.env.advance(now);
-        if !P::CAPABILITIES.message {
+        if !self.env.can().message {
             return Err(unsupported::<P>("sending a message"));
         }
         let writes = match &mut self.phase {
@@ -631,7 +631,7 @@ impl<P: Provider> Task<P> {
     /// Returns an error if the provider cannot cancel tasks.
     pub fn cancel(&mut self, now: Timestamp) -> Result<(), Unsupported> {
         self.env.advance(now);
-        if !P::CAPABILITIES.cancel {
+        if !self.env.can().cancel {
             return Err(unsupported::<P>("cancelling a task"));
         }
         if !self.phase.is_ended() {

@@ -87,7 +87,10 @@ impl Starting {
     pub(super) fn unresolved(&self, ended_at: Option<Timestamp>) -> UnresolvedStart {
         UnresolvedStart {
             digest: self.request.digest(),
-            request: (self.safety != Safety::Once).then(|| self.request.as_ref().clone()),
+            request: self
+                .safety
+                .is_repeatable()
+                .then(|| self.request.as_ref().clone()),
             ended_at,
         }
     }
@@ -366,20 +369,14 @@ impl<P: Provider> Phase<P> {
         }
     }
 
-    /// Returns the stream of a task with an id, where the provider has one.
+    /// Returns the stream of a task with an id; it never opens where the provider has none.
     pub(super) fn stream(&self) -> Option<&Stream> {
-        match P::CAPABILITIES.stream {
-            true => self.task().map(|task| &task.stream),
-            false => None,
-        }
+        self.task().map(|task| &task.stream)
     }
 
-    /// Returns the stream of a task with an id, where the provider has one.
+    /// Returns the stream of a task with an id; it never opens where the provider has none.
     pub(super) fn stream_mut(&mut self) -> Option<&mut Stream> {
-        match P::CAPABILITIES.stream {
-            true => self.task_mut().map(|task| &mut task.stream),
-            false => None,
-        }
+        self.task_mut().map(|task| &mut task.stream)
     }
 
     /// Reports what became of each pending write; this may end a turn.

@@ -306,7 +306,10 @@ impl<P: Provider> Task<P> {
             }
             (Purpose::Start, Phase::Starting(starting)) => (Kind::Plain, starting.safety),
             (Purpose::Write, Phase::Following(follow)) => {
-                let write = follow.writes.front().map(|write| write.kind.safety::<P>());
+                let write = follow
+                    .writes
+                    .front()
+                    .map(|write| write.kind.safety(self.env.can()));
                 (Kind::Plain, write.unwrap_or(Safety::Once))
             }
             (Purpose::OpenStream(_), _) => (Kind::OpenStream, Safety::Repeatable),
@@ -369,7 +372,7 @@ impl<P: Provider> Phase<P> {
         budget: &OriginBudget,
     ) -> Option<Move<P::Output>> {
         match self {
-            Self::Following(follow) if P::CAPABILITIES.stream => follow.read_stream(cx, budget),
+            Self::Following(follow) if cx.env.can().stream => follow.read_stream(cx, budget),
             _ => None,
         }
     }
@@ -411,7 +414,7 @@ impl<P: Provider> Follow<P> {
                 return;
             }
         }
-        if P::CAPABILITIES.events
+        if env.can().events
             && let Some(fill) = &self.stream.backfill
         {
             let page = Purpose::Read(Read::Events);
@@ -433,7 +436,7 @@ impl<P: Provider> Follow<P> {
             (due, why) = (until, WaitReason::Opening);
         }
         plan.offer_due(now, due, why, Purpose::Read(read));
-        if P::CAPABILITIES.stream {
+        if env.can().stream {
             self.plan_stream(env, plan);
         }
     }

@@ -75,6 +75,8 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
     let mut saved = Saved {
         v: Saved::version(),
         provider: P::NAME.to_owned(),
+        // A value that cannot be written is one that says nothing.
+        server: serde_json::to_value(&env.provider).unwrap_or_default(),
         origin: env.origin.clone(),
         intent: env.intent.as_ref().map(|intent| intent.id.clone()),
         start: save_start(task),
@@ -543,7 +545,7 @@ fn phase_of<P: Provider>(
             None => Phase::Following(follow),
         },
         (None, None) => {
-            let mut starting = load_starting(saved, P::CAPABILITIES.start, time)?;
+            let mut starting = load_starting(saved, env.can().start, time)?;
             starting.writes = load_writes(saved, how, time);
             Phase::Starting(Box::new(starting))
         }

@@ -14,7 +14,7 @@ use crate::build_error::BuildError;
 use crate::id::{Cursor, MessageNo, TaskId};
 use crate::key::IdempotencyKey;
 use crate::operation::Safety;
-use crate::provider::{Provider, WriteRequest};
+use crate::provider::{Capabilities, Provider, WriteRequest};
 use crate::question::{Answer, Question};
 use crate::reason::WaitReason;
 use crate::request::Request;
@@ -40,9 +40,9 @@ pub(super) enum WriteKind {
 
 impl WriteKind {
     /// Returns what makes the write safe to repeat.
-    pub(super) fn safety<P: Provider>(&self) -> Safety {
+    pub(super) fn safety(&self, can: Capabilities) -> Safety {
         match self {
-            Self::Answer { .. } => P::CAPABILITIES.answer,
+            Self::Answer { .. } => can.answer,
             Self::Message { .. } => Safety::Once,
         }
     }

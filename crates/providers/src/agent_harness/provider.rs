@@ -2,6 +2,7 @@
 
 use http::HeaderName;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use taskward_core::{
     BuildError, Capabilities, CreatedTask, IdempotencyKey, MatchCriteria, Page, PollResult,
@@ -18,7 +19,7 @@ use super::types::{CreateRunResponse, RunEvent, RunEventPage, RunStatus};
 use crate::wire::{self, Naming, Subject};
 
 /// The Agent Harness platform.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentHarness;
 
 /// Where a reply about a run names it: as its id, in a run; as `run_id` in whatever else the platform writes.

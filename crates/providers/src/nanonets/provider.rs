@@ -1,5 +1,6 @@
 //! The provider: which request does what, and what a reply says.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use taskward_core::{
     BuildError, Candidate, Capabilities, Confirmation, CreatedTask, Cursor, IdempotencyKey,
@@ -18,7 +19,7 @@ use super::types::{RunAgentResponse, TaskList, TaskListItem, TaskResult, TaskSta
 use crate::wire;
 
 /// The Nanonets Agents platform.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nanonets;
 
 impl Provider for Nanonets {

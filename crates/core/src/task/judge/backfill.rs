@@ -11,6 +11,7 @@ use crate::provider::{EventKind, Page, PollResult, Provider, StreamEvent};
 use crate::question::Question;
 use crate::reason::{FailedAttempt, RetryReason};
 use crate::retry::{self, AttemptError};
+use crate::task::env::Env;
 use crate::task::follow::{Cx, Follow};
 use crate::task::phase::Move;
 use crate::task::stream::CROSS_CHECK;
@@ -42,14 +43,14 @@ fn is_refused(error: &AttemptError, is_fresh: bool) -> bool {
 
 impl<P: Provider> Follow<P> {
     /// Returns whether there is a list to read.
-    pub(in crate::task) fn has_list(&self, now: Timestamp) -> bool {
-        let missing = |since: Timestamp| now < since.after(CROSS_CHECK);
-        P::CAPABILITIES.events && !self.stream.list.missing_since.is_some_and(missing)
+    pub(in crate::task) fn has_list(&self, env: &Env<P>) -> bool {
+        let missing = |since: Timestamp| env.now < since.after(CROSS_CHECK);
+        env.can().events && !self.stream.list.missing_since.is_some_and(missing)
     }
 
     /// Returns whether this poll result may rest on events that were not reported.
     pub(super) fn wants_list(&self, cx: &Cx<'_, P>, result: &PollResult<P::Output>) -> bool {
-        if !self.has_list(cx.env.now) || self.stream.end.is_some() {
+        if !self.has_list(cx.env) || self.stream.end.is_some() {
             return false;
         }
         let trusted = self.stream.is_trusted();

@@ -127,7 +127,7 @@ impl<P: Provider> Follow<P> {
         budget: &OriginBudget,
     ) -> Move<P::Output> {
         // A poll result that waited for the conversation; a newer one replaces it.
-        let moved = match P::CAPABILITIES.events {
+        let moved = match cx.env.can().events {
             true => None,
             false => self.deferred.take().filter(|_| read == Read::Questions),
         };
@@ -141,7 +141,7 @@ impl<P: Provider> Follow<P> {
         budget.succeeded();
         self.poller.succeeded();
         cx.env.liveness.last_reply_at = Some(cx.env.now);
-        if P::CAPABILITIES.stream
+        if cx.env.can().stream
             && read == Read::Status
             && let Some(unconfirmed) = &mut self.stream.end
         {
@@ -189,7 +189,7 @@ impl<P: Provider> Follow<P> {
         cx: &mut Cx<'_, P>,
         result: PollResult<P::Output>,
     ) -> Move<P::Output> {
-        if P::CAPABILITIES.events && self.wants_list(cx, &result) {
+        if cx.env.can().events && self.wants_list(cx, &result) {
             self.deferred = Some(result);
             self.begin_backfill(cx);
         } else if self.wants_conversation(cx, &result) {
@@ -456,7 +456,7 @@ impl<P: Provider> Follow<P> {
         let ours = matches!(terminal, Terminal::Stopped(_)) && cx.cancel.was_tried();
         let wanted = cx.cancel.detaching.is_none() || !ours;
         detached.or_else(|| {
-            if P::CAPABILITIES.steps && cx.env.policy.read_steps && wanted {
+            if cx.env.can().steps && cx.env.policy.read_steps && wanted {
                 Move::Trace(terminal)
             } else {
                 Move::End(self.outcome_of(cx, terminal))
@@ -532,7 +532,7 @@ impl<P: Provider> Follow<P> {
 
     /// Plans the next poll by the schedule.
     pub(super) fn poll_again(&mut self, cx: &mut Cx<'_, P>, hint: Option<std::time::Duration>) {
-        if !P::CAPABILITIES.stream {
+        if !cx.env.can().stream {
             let due = self.poller.schedule(cx.env, hint);
             return self.poller.plan(Read::Status, due, poll_reason(hint));
         }

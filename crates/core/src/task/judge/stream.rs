@@ -149,7 +149,7 @@ impl<P: Provider> Follow<P> {
         if let Some(open) = self.stream.open_mut() {
             open.continuity = Continuity::Unproven;
         }
-        if !self.has_list(cx.env.now) {
+        if !self.has_list(cx.env) {
             self.lose_wait(cx);
         }
     }
@@ -221,7 +221,7 @@ impl<P: Provider> Follow<P> {
         let sequence = &self.stream.sequence;
         let next = event.event.seq.is_none_or(|seq| sequence.is_next(seq));
         let sparse = sequence.gaps == Gaps::Normal;
-        let has_list = self.has_list(cx.env.now);
+        let has_list = self.has_list(cx.env);
         let Some(open) = self.stream.open_mut() else {
             return;
         };
@@ -443,7 +443,7 @@ impl<P: Provider> Follow<P> {
             return;
         }
         let is_complete =
-            self.has_list(cx.env.now) && self.stream.list.last_backfill == LastBackfill::Complete;
+            self.has_list(cx.env) && self.stream.list.last_backfill == LastBackfill::Complete;
         let reads = if is_complete { 6 } else { 3 };
         let after = self.stream.sequence.last_decoded;
         self.questions
@@ -458,7 +458,7 @@ impl<P: Provider> Follow<P> {
             StatusFreshness::StaleSince(since) => since,
             StatusFreshness::Current | StatusFreshness::AwaitingConfirmation(_) => return false,
         };
-        let has_events = self.has_list(cx.env.now) || self.stream.open().is_some();
+        let has_events = self.has_list(cx.env) || self.stream.open().is_some();
         let progressed = cx.env.liveness.last_change_at.unwrap_or(since).max(since);
         (!has_events || progressed > since) && cx.env.now >= progressed.after(STALE)
     }
@@ -489,7 +489,7 @@ impl<P: Provider> Follow<P> {
         cx: &mut Cx<'_, P>,
         result: &PollResult<P::Output>,
     ) -> bool {
-        if !P::CAPABILITIES.stream || self.stream.end.is_none() {
+        if !cx.env.can().stream || self.stream.end.is_none() {
             return false;
         }
         match result {

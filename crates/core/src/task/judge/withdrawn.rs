@@ -22,7 +22,7 @@ impl<P: Provider> Follow<P> {
         let has_moved = matches!(result, PollResult::Pending(_)) || result.is_over();
         // The conversation does not show whether a message that we sent was sent by us.
         let is_ours = self.freshness != StatusFreshness::Current || !self.writes.is_empty();
-        !P::CAPABILITIES.events
+        !cx.env.can().events
             && has_moved
             && !is_ours
             && cx.cancel.detaching.is_none()

@@ -17,6 +17,7 @@ use crate::retry::{self, AttemptError, Retryability};
 use super::{Report, access_lost, by_conversation, refusal};
 use crate::id::QuestionId;
 use crate::response::Response;
+use crate::task::env::Env;
 use crate::task::follow::{Cx, Follow, StatusFreshness};
 use crate::task::link::{Purpose, Read};
 use crate::task::phase::{Move, Starting};
@@ -25,7 +26,6 @@ use crate::task::still_asked::{Asked, KnownEvents, StillAsked};
 use crate::task::stream::sequence::SinceLast;
 use crate::task::stream::{Aftermath, REOPENING};
 use crate::task::writes::{Evidence, PendingWrite, RECONCILE_READS, WriteKind, WriteState};
-use crate::time::Timestamp;
 
 const NOT_SENT: &str = "the watch ended before it could be sent";
 /// Why an answer is given up that neither the stream nor the list allows.
@@ -93,7 +93,7 @@ impl<P: Provider> Follow<P> {
         question: &Question,
         result: PollResult<P::Output>,
     ) -> Move<P::Output> {
-        match Asked::by_read(question, &result, &self.known_events(cx.env.now)) {
+        match Asked::by_read(question, &result, &self.known_events(cx.env)) {
             Asked::Still(still) => {
                 if let Some(write) = self.writes.front_mut() {
                     write.allow_answer(still, cx.env.now, cx.out);
@@ -135,7 +135,7 @@ impl<P: Provider> Follow<P> {
 
     /// Puts an answer off until the stream or the list says what the task waits for, or gives it up if neither will.
     fn check_when_known(&mut self, cx: &mut Cx<'_, P>) -> Move<P::Output> {
-        if !self.known_events(cx.env.now).may_come() {
+        if !self.known_events(cx.env).may_come() {
             return self.check_later(cx, UNKNOWN);
         }
         if let Some(write) = self.writes.front_mut() {
@@ -145,12 +145,12 @@ impl<P: Provider> Follow<P> {
         Move::Stay
     }
 
-    fn known_events(&self, now: Timestamp) -> KnownEvents<'_> {
+    fn known_events(&self, env: &Env<P>) -> KnownEvents<'_> {
         KnownEvents {
             questions: &self.questions,
             stream: &self.stream,
-            has_list: self.has_list(now),
-            now,
+            has_list: self.has_list(env),
+            now: env.now,
         }
     }
 
@@ -177,7 +177,7 @@ impl<P: Provider> Follow<P> {
     /// question.
     pub(super) fn conclude_check(&mut self, cx: &mut Cx<'_, P>, complete: bool) -> Move<P::Output> {
         let now = cx.env.now;
-        let is_given_up = !complete && self.has_list(now) && !self.stream.is_trusted();
+        let is_given_up = !complete && self.has_list(cx.env) && !self.stream.is_trusted();
         let Some(write) = self.writes.front_mut() else {
             return Move::Stay;
         };
@@ -198,7 +198,7 @@ impl<P: Provider> Follow<P> {
         if is_unreadable && !question.stand_in {
             return self.check_later(cx, "what followed the question could not be read");
         }
-        let asked = Asked::by_events(&question, &self.known_events(now), complete);
+        let asked = Asked::by_events(&question, &self.known_events(cx.env), complete);
         // A poll result that the backfill deferred may say that the task does not wait.
         let read = self.deferred.as_ref().and_then(aftermath_of);
         let Some(write) = self.writes.front_mut() else {
@@ -281,7 +281,7 @@ impl<P: Provider> Follow<P> {
             }
         };
         if write.maybe_applied() {
-            let how = self.answer_result(answer, &question, read);
+            let how = self.answer_result(answer, &question, read, cx.env.can().answer);
             let detail = "what followed is not what this answer asks for: somebody else answered";
             let detail = matches!(how, Answered::Gone(_)).then(|| detail.to_owned());
             let next = self.finish_write(cx, how, detail);
@@ -311,6 +311,7 @@ impl<P: Provider> Follow<P> {
         answer: &Answer,
         question: &QuestionId,
         read: Option<Aftermath>,
+        safety: Safety,
     ) -> Answered {
         let entry = self.questions.get(question);
         let server_id = entry.map_or(question, |entry| entry.server_id());
@@ -320,7 +321,7 @@ impl<P: Provider> Follow<P> {
             .map(|(_, aftermath)| *aftermath);
         match (answer, told, read) {
             // A text answer is found in the conversation. The end of the task does not say who wrote.
-            (Answer::Text(_), _, _) if P::CAPABILITIES.answer == Safety::Once => Answered::Unknown,
+            (Answer::Text(_), _, _) if !safety.is_repeatable() => Answered::Unknown,
             (Answer::Text(_), _, _) => Answered::Applied,
             (Answer::Reject { .. }, Some(Aftermath::Failed | Aftermath::Stopped), _)
             | (Answer::Reject { .. }, None, Some(Aftermath::Failed | Aftermath::Stopped)) => {
@@ -397,7 +398,7 @@ impl<P: Provider> Follow<P> {
         let Some(write) = self.writes.front_mut() else {
             return Move::Stay;
         };
-        let safety = write.kind.safety::<P>();
+        let safety = write.kind.safety(cx.env.can());
         let why = error.to_string();
         let draw = cx.env.rng.u16(..);
         match retry::retryability(&error, safety, &cx.env.policy.retry) {
@@ -521,7 +522,7 @@ impl<P: Provider> Follow<P> {
             return Move::Stay;
         };
         let keyed = match &write.kind {
-            WriteKind::Answer { question, .. } if P::CAPABILITIES.answer == Safety::Keyed => {
+            WriteKind::Answer { question, .. } if cx.env.can().answer == Safety::Keyed => {
                 Some(question.clone())
             }
             _ => None,
@@ -600,8 +601,8 @@ impl<P: Provider> Follow<P> {
         question: &Question,
         result: PollResult<P::Output>,
     ) -> Move<P::Output> {
-        let asked = Asked::by_read(question, &result, &self.known_events(cx.env.now));
-        if self.has_list(cx.env.now) {
+        let asked = Asked::by_read(question, &result, &self.known_events(cx.env));
+        if self.has_list(cx.env) {
             // The events say what followed.
             let is_shown = matches!(asked, Asked::Still(_) | Asked::SeeList);
             self.deferred = (!is_shown).then_some(result);

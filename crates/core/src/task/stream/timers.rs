@@ -50,7 +50,7 @@ impl<P: Provider> Follow<P> {
     ) -> impl Iterator<Item = Timer> + use<P> {
         let mut timers = [None; 3];
         // During a backfill, what is older is still to come.
-        if P::CAPABILITIES.stream && self.stream.backfill.is_none() {
+        if env.can().stream && self.stream.backfill.is_none() {
             if let Some(unconfirmed) = &self.stream.end {
                 // A poll result that was deferred is judged first.
                 let since = unconfirmed.contradicted_at;
@@ -65,7 +65,7 @@ impl<P: Provider> Follow<P> {
                 timers = [
                     self.question_timer(env.now),
                     self.silence_timer(env),
-                    self.comparison_timer(env.now),
+                    self.comparison_timer(env),
                 ];
             }
         }
@@ -92,9 +92,9 @@ impl<P: Provider> Follow<P> {
         })
     }
 
-    fn comparison_timer(&self, now: Timestamp) -> Option<Timer> {
+    fn comparison_timer(&self, env: &Env<P>) -> Option<Timer> {
         let open = self.stream.open()?;
-        (open.continuity == Continuity::Unproven && self.has_list(now)).then(|| Timer {
+        (open.continuity == Continuity::Unproven && self.has_list(env)).then(|| Timer {
             at: open.opened.after(QUIET),
             why: WaitReason::Quiet,
             act: StreamTimer::CompareWithList,

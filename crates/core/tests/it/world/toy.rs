@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use http::Method;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 use taskward_core::{
     Answer, BuildError, Capabilities, Confirmation, Content, CreatedTask, Cursor, EventKind,
@@ -12,8 +13,28 @@ use taskward_core::{
     TaskFailure, TaskId, UnconfirmedEnd, WriteRequest, sse,
 };
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Toy<const KEYED: bool, const STREAM: bool>;
+
+/// What was learned of the toy server: a word that has to survive.
+const SERVER: &str = "toy server";
+
+impl<const KEYED: bool, const STREAM: bool> Serialize for Toy<KEYED, STREAM> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(SERVER)
+    }
+}
+
+impl<'de, const KEYED: bool, const STREAM: bool> Deserialize<'de> for Toy<KEYED, STREAM> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            SERVER => Ok(Self),
+            other => Err(serde::de::Error::custom(format!(
+                "{other} is no toy server"
+            ))),
+        }
+    }
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct ToyJob(pub String);
@@ -332,7 +353,7 @@ pub(crate) fn item(seq: &str, text: &str) -> Result<StreamEvent, ReadError> {
 }
 
 /// The same platform with a start and reads alone.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Bare;
 
 const WHOLE: Toy<false, false> = Toy;
