@@ -33,6 +33,7 @@ golden! {
     or_default "golden/or_default/expected.rs"
     overlay "golden/overlay/expected.rs"
     requests_skip "golden/requests_skip/expected.rs"
+    secret "golden/secret/expected.rs"
     tolerant "golden/tolerant/expected.rs"
 }
 
@@ -174,6 +175,22 @@ fn text_that_may_be_an_integer_is_text() {
     assert_eq!(cursor("12"), (Some("12".to_owned()), None));
     assert_eq!(cursor("null"), (None, None));
     assert_eq!(cursor("[1]"), (None, Some(json!([1]))));
+}
+
+#[test]
+fn a_password_is_sent_and_never_shown() {
+    use secret::{Hook, NewHook};
+    let new = NewHook {
+        token: "tok123".into(),
+        second: None,
+    };
+    assert_eq!(sent(&new), json!({"token": "tok123"}));
+    assert!(!format!("{new:?}").contains("tok123"));
+    for odd in [r#""tok123""#, r#"{"a":"tok123"}"#] {
+        let hook: Hook = from_str(&format!(r#"{{"token":{odd}}}"#)).unwrap();
+        assert!(!format!("{hook:?}").contains("tok123"), "{odd}");
+        assert!(hook.token.expect("there").expose().contains("tok123"));
+    }
 }
 
 #[test]

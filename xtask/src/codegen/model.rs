@@ -75,6 +75,8 @@ pub(super) struct Variant {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Type {
     Text,
+    /// A string that no message shows.
+    Secret,
     Bool,
     I32,
     I64,
@@ -105,7 +107,7 @@ impl Model {
     /// Returns whether a type has an obvious empty value.
     pub(super) fn has_default(&self, ty: &Type) -> bool {
         match ty {
-            Type::Uuid | Type::DateTime | Type::Token => false,
+            Type::Uuid | Type::DateTime | Type::Token | Type::Secret => false,
             Type::Text | Type::Bool => true,
             Type::I32 | Type::I64 | Type::U64 | Type::F64 => true,
             Type::Json | Type::JsonObject | Type::List(_) => true,

@@ -234,6 +234,7 @@ impl Reader<'_> {
             Kind::One(SchemaType::String) => match schema.format.as_deref() {
                 Some("uuid") => Type::Uuid,
                 Some("date-time") => Type::DateTime,
+                Some("password") => Type::Secret,
                 _ => Type::Text,
             },
             Kind::One(SchemaType::Array) => {

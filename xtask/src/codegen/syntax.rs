@@ -9,6 +9,7 @@ use super::model::Type;
 pub(super) fn ty(ty: &Type) -> TokenStream {
     match ty {
         Type::Text => quote!(String),
+        Type::Secret => quote!(wire::Secret),
         Type::Bool => quote!(bool),
         Type::I32 => quote!(i32),
         Type::I64 => quote!(i64),
