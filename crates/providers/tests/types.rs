@@ -6,7 +6,7 @@ use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 
 use serde_json::{Map, Value, json};
 use taskward_providers::{
-    generated::{agent_harness as h, nanonets as n},
+    generated::{a2a as a, agent_harness as h, nanonets as n},
     wire::{DateTime, Token, Uuid, decode, is_absent},
 };
 
@@ -50,6 +50,10 @@ fn every_word_of_the_specifications_is_known_and_every_other_one_is_kept() {
         "failed", "stopped");
     words!(n::AgentStatus: "draft", "published", "archived");
     words!(n::MessageRole: "user", "assistant");
+    words!(a::TaskState: "TASK_STATE_UNSPECIFIED", "TASK_STATE_SUBMITTED", "TASK_STATE_WORKING",
+        "TASK_STATE_INPUT_REQUIRED", "TASK_STATE_AUTH_REQUIRED", "TASK_STATE_COMPLETED", "TASK_STATE_FAILED",
+        "TASK_STATE_CANCELED", "TASK_STATE_REJECTED");
+    words!(a::Role: "ROLE_UNSPECIFIED", "ROLE_USER", "ROLE_AGENT");
     words!(h::RunStatus: "queued", "running", "awaiting_input", "stalled", "succeeded", "failed", "cancelled");
     words!(h::RunEventType: "run.created", "run.worker.started", "run.worker.succeeded", "run.worker.failed",
         "run.cancelled", "run.limit_exceeded", "run.awaiting_input", "step.progress", "step.done");
@@ -68,6 +72,7 @@ fn every_word_of_the_specifications_is_known_and_every_other_one_is_kept() {
 fn what_a_request_chooses_from_is_all_there_is() {
     let actions: Vec<&str> = h::SignalAction::ALL.iter().map(|a| a.as_str()).collect();
     assert_eq!(actions, ["approve", "reject", "submit_input"]);
+    assert_eq!(json!(a::OutgoingRole::ALL), json!(["ROLE_USER"]));
     let sizes: Vec<&str> = h::UsageGranularity::ALL
         .iter()
         .map(|s| s.as_str())
@@ -163,6 +168,82 @@ fn every_field_of_the_agent_harness_specification_has_its_place() {
     whole!(h::StepProgressPayload, needs [], {"kind": "content_delta", "content_delta": "a", "content": [1]});
     whole!(h::StepDonePayload, needs [], {"outcome": "succeeded", "content": [1]});
     whole!(h::Error, needs [], {"error": "no", "reason_code": "rate_limited", "request_id": "q"});
+}
+
+#[test]
+fn every_field_of_the_a2a_specification_has_its_place() {
+    whole!(a::Task, needs [],
+        {"id": "t", "contextId": "c", "status": {"state": "TASK_STATE_WORKING"}, "artifacts": [{"artifactId": "a"}],
+            "history": [{"messageId": "m"}], "metadata": {"a": 1}, "kind": "task"});
+    whole!(a::TaskStatus, needs [],
+        {"state": "TASK_STATE_WORKING", "message": {"messageId": "m"}, "timestamp": "2026-11-29T21:09:02+00:00"});
+    whole!(a::Message, needs [],
+        {"messageId": "m", "contextId": "c", "taskId": "t", "role": "ROLE_AGENT", "parts": [{"text": "a"}],
+            "metadata": {"a": 1}, "extensions": ["e"], "referenceTaskIds": ["r"], "kind": "message"});
+    whole!(a::Part, needs [],
+        {"text": "a", "raw": "YQ==", "url": "https://a", "data": [1], "mediaType": "text/plain", "filename": "f",
+            "metadata": {"a": 1}, "kind": "text", "file": {"uri": "https://a"}});
+    whole!(a::FileContent, needs [], {"bytes": "YQ==", "uri": "https://a", "name": "n", "mimeType": "text/plain"});
+    whole!(a::Artifact, needs [],
+        {"artifactId": "a", "name": "n", "description": "d", "parts": [{"text": "a"}], "metadata": {"a": 1},
+            "extensions": ["e"]});
+    whole!(a::StreamResponse, needs [],
+        {"task": {"id": "t"}, "message": {"messageId": "m"}, "statusUpdate": {"taskId": "t"},
+            "artifactUpdate": {"taskId": "t"}, "kind": "task", "id": "t", "contextId": "c", "taskId": "t",
+            "status": {"state": "working"}, "final": false, "artifact": {"artifactId": "a"}, "append": true,
+            "lastChunk": true, "artifacts": [{"artifactId": "a"}], "history": [{"messageId": "m"}], "messageId": "m",
+            "role": "agent", "parts": [{"text": "a"}], "metadata": {"a": 1}, "error": {"code": 500}});
+    whole!(a::TaskStatusUpdateEvent, needs [],
+        {"taskId": "t", "contextId": "c", "status": {"state": "working"}, "metadata": {"a": 1}, "final": true});
+    whole!(a::TaskArtifactUpdateEvent, needs [],
+        {"taskId": "t", "contextId": "c", "artifact": {"artifactId": "a"}, "append": true, "lastChunk": true,
+            "metadata": {"a": 1}});
+    whole!(a::ListTasksResponse, needs [],
+        {"tasks": [{"id": "t"}], "nextPageToken": "p", "pageSize": "50", "totalSize": "9007199254740993"});
+    whole!(a::AgentInterface, needs [],
+        {"url": "https://a", "protocolBinding": "JSONRPC", "protocolVersion": "1.0", "tenant": "t", "transport": "GRPC"});
+    whole!(a::ErrorBody, needs [],
+        {"code": "-32001", "status": "NOT_FOUND", "message": "m", "details": [{"reason": "TASK_NOT_FOUND"}], "data": 1});
+    whole!(a::TaskPushNotificationConfig, needs [],
+        {"id": "i", "taskId": "t", "url": "https://a", "token": "tok123", "authentication": {"scheme": "Bearer"},
+            "pushNotificationConfig": {"url": "https://a"}});
+    whole!(a::SecurityScheme, needs [],
+        {"apiKeySecurityScheme": {"name": "n"}, "httpAuthSecurityScheme": {"scheme": "Bearer"},
+            "oauth2SecurityScheme": {"a": 1}, "openIdConnectSecurityScheme": {"a": 1}, "mtlsSecurityScheme": {"a": 1},
+            "type": "http", "in": "header", "name": "n", "scheme": "basic"});
+}
+
+#[test]
+fn nothing_that_an_agent_sends_spoils_the_rest_of_its_task() {
+    let odd = json!({"id": 17, "contextId": "", "status": {"state": "TASK_STATE_PONDERING", "message": 1, "timestamp": ""},
+        "artifacts": [null, {"artifactId": [], "parts": [1, {"text": "a", "filename": "", "mediaType": null}]}],
+        "history": null, "metadata": [], "futureField": {"a": 1}});
+    let task: a::Task = decode(odd.to_string().as_bytes()).expect("a task");
+    assert_eq!(task.id, Some(Token::from("17")));
+    assert_eq!(
+        task.status.state,
+        Some(a::TaskState::from("TASK_STATE_PONDERING"))
+    );
+    assert_eq!((task.artifacts.len(), task.artifacts.unreadable()), (2, 1));
+    let artifact = task.artifacts.readable().next().expect("one");
+    let part = artifact.parts.readable().next().expect("one");
+    assert_eq!(
+        (part.text.as_deref(), part.filename.as_deref()),
+        (Some("a"), Some(""))
+    );
+    assert_eq!(task.history, None);
+    assert_eq!(
+        task.extra,
+        *json!({"metadata": [], "futureField": {"a": 1}})
+            .as_object()
+            .expect("an object")
+    );
+    let task: a::Task = decode(b"{}").expect("a task");
+    assert_eq!(task.status, a::TaskStatus::default());
+    for odd in ["null", "7", "\"working\"", "[]"] {
+        let task: a::Task = decode(format!(r#"{{"status":{odd}}}"#).as_bytes()).expect("a task");
+        assert_eq!(task.status, a::TaskStatus::default(), "{odd}");
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! Wire types, written from the specifications in `spec/`.
 
 #[rustfmt::skip]
+pub mod a2a;
+#[rustfmt::skip]
 pub mod agent_harness;
 #[rustfmt::skip]
 pub mod nanonets;
