@@ -20,6 +20,7 @@ mod poller;
 mod questions;
 mod reasons;
 mod record;
+mod starting;
 mod still_asked;
 mod store;
 mod stream;
@@ -59,7 +60,8 @@ pub use intent::UnconfirmedStart;
 use link::{Link, Purpose, Read, Report};
 use outbox::Outbox;
 pub use park::Parked;
-use phase::{Move, Phase, Starting};
+use phase::{Move, Phase};
+use starting::Starting;
 use stream::{MAX_UNREAD, Stream};
 use turn::{Turn, TurnState};
 

@@ -10,7 +10,8 @@ use crate::reason::WaitReason;
 use crate::retry::{self, Attempt, AttemptError, RetryDecision};
 use crate::task::Task;
 use crate::task::follow::Cx;
-use crate::task::phase::{Move, Phase, Starting};
+use crate::task::phase::{Move, Phase};
+use crate::task::starting::Starting;
 use crate::time::Timestamp;
 
 use super::{Report, refusal};
