@@ -24,6 +24,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod a2a;
 mod dashboard;
 mod faults;
 pub mod harness;
@@ -43,6 +44,7 @@ mod written;
 #[cfg(feature = "http")]
 mod http;
 
+pub use a2a::A2aAccess;
 pub use faults::{Corruption, Fault, FaultError, FaultRule};
 pub use harness::HarnessAccess;
 pub use message::{

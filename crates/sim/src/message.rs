@@ -89,7 +89,8 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-/// What a platform answers: a whole reply, or the head of an event stream whose body comes piece by piece.
+/// What a platform answers: a whole reply, the head of an event stream whose body comes piece by piece, or that the reply
+/// is yet to come.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     /// A reply with its body.
@@ -104,9 +105,14 @@ pub enum Answer {
         /// What the body is asked for by.
         id: StreamId,
     },
+    /// Nothing yet.
+    Later {
+        /// What the reply is asked for by.
+        id: StreamId,
+    },
 }
 
-/// The number of an open stream.
+/// The number of an open stream, or of a reply that is yet to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(
     /// The number.
@@ -150,10 +156,14 @@ pub enum Replay {
 
 impl Answer {
     /// Returns the reply; of a stream the head.
+    ///
+    /// # Panics
+    /// When the reply is yet to come.
     #[must_use]
     pub fn into_reply(self) -> Reply {
         match self {
             Self::Whole(reply) | Self::Stream { head: reply, .. } => reply,
+            Self::Later { id } => panic!("the reply {id:?} is yet to come"),
         }
     }
 }

@@ -18,8 +18,8 @@ pub trait SimPlatform: Any + Debug + Send {
     /// Returns the key that it takes.
     fn api_key(&self) -> &str;
 
-    /// Returns what a request of this head would do.
-    fn effect(head: &Head) -> Effect
+    /// Returns what a request would do.
+    fn effect(request: &Request) -> Effect
     where
         Self: Sized;
 
@@ -32,12 +32,17 @@ pub trait SimPlatform: Any + Debug + Send {
     /// Answers a request.
     fn handle(&mut self, request: Request, now: u64) -> Answer;
 
+    /// Returns a reply that was yet to come, once it is there.
+    fn late_reply(&mut self, _reply: StreamId, _now: u64) -> Option<Reply> {
+        None
+    }
+
     /// Returns what an open stream has to send.
     fn pull(&mut self, _stream: StreamId, _now: u64) -> Pulled {
         Pulled::End
     }
 
-    /// Forgets a stream whose client went away.
+    /// Forgets a stream, or a reply that is yet to come, whose client went away.
     fn close(&mut self, _stream: StreamId) {}
 
     /// Does what is due.
@@ -76,8 +81,13 @@ pub trait SimPlatform: Any + Debug + Send {
     /// Returns whether this endpoint polls one task, which moves a manual clock.
     fn is_poll(&self, endpoint: &str) -> bool;
 
-    /// Returns the field of a reply of this endpoint that names the task it made.
-    fn id_field(&self, endpoint: &str) -> Option<&'static str>;
+    /// Returns the task that a request to this endpoint made, by its reply.
+    fn made_task(&self, endpoint: &str, reply: &Reply) -> Option<String>;
+
+    /// Returns an earlier reply as one to the request that has this reply now.
+    fn restated(&self, earlier: &Reply, _reply: &Reply) -> Reply {
+        earlier.clone()
+    }
 
     /// Returns a page of a list as one that leads back to the first.
     fn looped(&self, reply: Reply) -> Reply;
@@ -107,6 +117,8 @@ pub struct Registered {
     pub has: fn(&str) -> bool,
     /// The endpoint of a request, and the task that its path names.
     pub endpoint: fn(&Head) -> (&'static str, Option<String>),
+    /// The endpoint whose requests name another one in their bodies, if there is one.
+    pub envelope: Option<Envelope>,
     /// What an endpoint of this name answers with.
     pub serves: fn(&str) -> Serves,
     /// What `/_sim/dashboard` can do there.
@@ -117,6 +129,15 @@ pub struct Registered {
     pub settings: fn(&str) -> Result<Arc<dyn Any + Send + Sync>, toml::de::Error>,
     /// Makes a server, from a seed and a scenario, at this time.
     pub server: fn(u64, &Scenario, u64) -> Box<dyn SimPlatform>,
+}
+
+/// An endpoint whose requests name another one in their bodies, as those of JSON-RPC do.
+#[derive(Debug, Clone, Copy)]
+pub struct Envelope {
+    /// Its name.
+    pub endpoint: &'static str,
+    /// The endpoint that a body is for, and the task that it names.
+    pub operation: fn(&[u8]) -> (&'static str, Option<String>),
 }
 
 /// What a request does to its server.

@@ -1,10 +1,11 @@
 //! Which platforms are simulated.
 
 use crate::platform::Registered;
-use crate::{harness, nanonets};
+use crate::{a2a, harness, nanonets};
 
 /// Every platform. What none owns is refused by the first.
-pub static PLATFORMS: [Registered; 2] = [nanonets::REGISTERED, harness::REGISTERED];
+pub static PLATFORMS: [Registered; 3] =
+    [nanonets::REGISTERED, harness::REGISTERED, a2a::REGISTERED];
 
 /// Returns the place of the platform that answers for a path.
 #[must_use]
@@ -33,6 +34,14 @@ mod tests {
         for path in ["/v1", "/v1/runs", "/health/live", "/openapi.json"] {
             assert_eq!(name_of(path), "agent-harness", "{path}");
         }
+        for path in [
+            "/.well-known/agent-card.json",
+            "/rpc",
+            "/rest/tasks",
+            "/agents/a/rpc",
+        ] {
+            assert_eq!(name_of(path), "a2a", "{path}");
+        }
         for path in ["/api/v1/tasks", "/v10", "/", "/openapi.json5", "/healthy"] {
             assert_eq!(name_of(path), "nanonets", "{path}");
         }
@@ -45,6 +54,7 @@ mod tests {
             "nanonets.status",
             "stream",
             "agent-harness.stream",
+            "a2a.subscribe_to_task",
             "unknown",
         ] {
             assert!(has_endpoint(name), "{name}");

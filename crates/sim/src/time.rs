@@ -13,6 +13,12 @@ pub(crate) fn rfc3339(ms: u64, fraction: bool) -> String {
     timestamp(ms).strftime(pattern).to_string()
 }
 
+/// Returns RFC 3339 with six digits of fraction and UTC written like this.
+pub(crate) fn rfc3339_micros(ms: u64, utc: &str) -> String {
+    let time = timestamp(ms).strftime("%Y-%m-%dT%H:%M:%S%.6f");
+    format!("{time}{utc}")
+}
+
 /// Returns the form of the `Date` header (RFC 9110, section 5.6.7).
 pub(crate) fn http_date(ms: u64) -> String {
     timestamp(ms)

@@ -44,7 +44,7 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
         self.counts.requests += 1;
         let no = self.counts.requests;
         let sim = translate(request, self.setup.machine.api_key());
-        let effect = M::effect(&sim.head);
+        let effect = M::effect(&sim);
         self.counts.reads.count(effect);
         self.tell(format_args!(
             "-> {no} {} {} {}",
@@ -162,6 +162,15 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
                 sim: id,
             },
             Served::Whole(reply) => self.receive_reply(reply, target, effect),
+            Served::Later { id } => {
+                // Nobody waits longer than the limit: the reply comes too late.
+                self.setup.machine.close(id);
+                let cause = Cause::Timeout(TimeoutPhase::Head);
+                return Ok((
+                    lost(ExchangeProgress::MaybeSent, cause),
+                    millis(limits.head),
+                ));
+            }
         };
         Ok((news, after))
     }
@@ -262,8 +271,8 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
         }
     }
 
-    fn forget(&mut self, answer: &Served) {
-        if let Served::Stream { id, .. } = answer {
+    pub(super) fn forget(&mut self, answer: &Served) {
+        if let Served::Stream { id, .. } | Served::Later { id } = answer {
             self.setup.machine.close(*id);
         }
     }

@@ -309,7 +309,7 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
     ) -> Result<taskward_sim::Answer, Box<Violation>> {
         self.inspect();
         let is_keyed = request.head.header("idempotency-key").is_some();
-        let is_write = M::effect(&request.head).is_write();
+        let is_write = M::effect(&request).is_write();
         let before = self.setup.machine.account(self.now);
         let answer = self.setup.machine.handle(request, self.now);
         if !is_write {
@@ -321,6 +321,8 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
         let status = match &answer {
             taskward_sim::Answer::Whole(reply) => reply.status,
             taskward_sim::Answer::Stream { head, .. } => head.status,
+            // It was taken; what is said of it comes later.
+            taskward_sim::Answer::Later { .. } => 200,
         };
         let is_success = (200..300).contains(&status);
         let fact = Observation::Arrived {
@@ -354,9 +356,7 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
             let late = self.wire.late.remove(at);
             self.tell(format_args!("  request {} arrives late", late.no));
             let answer = self.arrive(late.no, late.request)?;
-            if let taskward_sim::Answer::Stream { id, .. } = answer {
-                self.setup.machine.close(id);
-            }
+            self.forget(&answer);
         }
         self.start_others()?;
         self.interfere()

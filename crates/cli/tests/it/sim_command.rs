@@ -200,7 +200,7 @@ fn a_command_that_outlives_a_ctrl_c_is_killed_by_the_second() {
 fn a_simulator_without_a_command_prints_all_variables_and_its_seed() {
     let mut child = spawn(bare(&["sim"]));
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    let lines: Vec<String> = (0..6)
+    let lines: Vec<String> = (0..8)
         .map(|_| lines.next().expect("a line").expect("text"))
         .collect();
     let names = lines
@@ -211,11 +211,13 @@ fn a_simulator_without_a_command_prints_all_variables_and_its_seed() {
         "export NANONETS_BASE_URL",
         "export AGENT_HARNESS_API_KEY",
         "export AGENT_HARNESS_BASE_URL",
+        "export A2A_API_KEY",
+        "export A2A_BASE_URL",
         "export TASKWARD_SIM_URL",
         "export TASKWARD_SIM_SEED",
     ];
     assert_eq!(names.collect::<Vec<_>>(), expected);
-    let seed = lines[5].split_once('=').expect("set").1;
+    let seed = lines[7].split_once('=').expect("set").1;
     let (line, _rest) = until(child.stderr.take().expect("piped"), "--seed");
     assert_eq!(
         line,

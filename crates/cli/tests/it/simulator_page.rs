@@ -33,7 +33,7 @@ fn the_page_has_every_endpoint_switch_and_fault_of_the_simulator() {
         has(&format!("{}` |", route.as_str().expect("text")));
     }
     let scenario = ask(&sim, "/_sim/scenario");
-    for table in ["switches", "agent_harness"] {
+    for table in ["switches", "agent_harness", "a2a"] {
         for (name, default) in scenario[table].as_object().expect("switches") {
             let default = match default {
                 Value::Null => "absent".to_owned(),
@@ -43,7 +43,7 @@ fn the_page_has_every_endpoint_switch_and_fault_of_the_simulator() {
             has(&format!("{name}` | `{default}` |"));
         }
     }
-    for table in ["agent", "run"] {
+    for table in ["agent", "run", "a2a_agent"] {
         for entry in scenario[table].as_array().expect("a list") {
             has(&format!("{}` |", entry["name"].as_str().expect("text")));
         }

@@ -562,6 +562,7 @@ impl World {
                 return task.handle_head(id, opened, now);
             }
             taskward_sim::Answer::Whole(reply) => reply,
+            later => unreachable!("{later:?}"),
         };
         let value: serde_json::Value =
             serde_json::from_slice(&reply.body).unwrap_or_else(|_| serde_json::json!({}));

@@ -254,6 +254,7 @@ impl<S: Platform> World<S> {
         let (reply, media) = match &answer {
             Reply::Stream { head, .. } => (head, "text/event-stream"),
             Reply::Whole(reply) => (reply, "application/json"),
+            Reply::Later { .. } => unreachable!("these platforms reply at once"),
         };
         let mut head = Head::new(StatusCode::from_u16(reply.status).expect("a status"));
         head.headers
@@ -278,6 +279,7 @@ impl<S: Platform> World<S> {
                 });
                 task.handle_head(id, head, now);
             }
+            Reply::Later { .. } => unreachable!("it was told above"),
         }
         false
     }

@@ -59,6 +59,7 @@ impl World {
         };
         let reply = match answer {
             Answer::Whole(reply) => reply,
+            Answer::Later { .. } => unreachable!("these platforms reply at once"),
             Answer::Stream { mut head, id } => {
                 let end = self.now + STREAM_MS;
                 while self.now < end {

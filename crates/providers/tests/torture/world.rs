@@ -306,6 +306,7 @@ impl<S: Platform> World<'_, S> {
         let (reply, media, stream) = match answer {
             Reply::Stream { head, id } => (head, "text/event-stream", Some(id)),
             Reply::Whole(reply) => (reply, "application/json", None),
+            taskward_sim::Answer::Later { .. } => unreachable!("these platforms reply at once"),
         };
         let mut head = Head::new(StatusCode::from_u16(reply.status).expect("a status"));
         let media = media.parse().expect("a value");

@@ -45,7 +45,8 @@ use crate::time::Span;
 /// | `lost-reply-after-apply` (`after_bytes`) | yes | so many bytes of it, head included, then the end | the same |
 ///
 /// Where the third column is empty, the rule passes over every request that opens no stream: it neither strikes nor
-/// counts it. In the same way `looped-cursor` passes over everything but the lists of agents, versions, tasks and events.
+/// counts it. In the same way `looped-cursor` passes over everything but the lists of agents, versions, tasks and events. The events of A2A have no `seq`: of a
+/// `corrupt-event` there, only the form `not-json` shows.
 /// Bytes of a body are those of its text: the framing of chunks is not counted, so a stream can be cut at
 /// every byte. A replay goes back no further than the switch `replay` lets it: where that is `live_only`, no fault brings
 /// events back. Events are counted from the first that the connection carries; heartbeats are no events.

@@ -252,6 +252,7 @@ impl Server {
                 head: self.date(head),
                 id,
             },
+            Answer::Later { id } => Answer::Later { id },
         }
     }
 

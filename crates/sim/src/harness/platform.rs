@@ -27,6 +27,7 @@ pub(crate) const REGISTERED: Registered = Registered {
     owns: routes::owns,
     has: routes::has,
     endpoint: Server::endpoint,
+    envelope: None,
     serves: |endpoint| match endpoint {
         "stream" => Serves::Stream,
         "events" => Serves::List,
@@ -105,8 +106,8 @@ impl SimPlatform for Server {
         self.api_key()
     }
 
-    fn effect(head: &Head) -> Effect {
-        match Self::endpoint(head).0 {
+    fn effect(request: &Request) -> Effect {
+        match Self::endpoint(&request.head).0 {
             "create_run" => Effect::Start,
             "signal" => Effect::Answer,
             "stream" => Effect::Stream,
@@ -236,8 +237,9 @@ impl SimPlatform for Server {
         matches!(endpoint, "read_run" | "events" | "stream")
     }
 
-    fn id_field(&self, endpoint: &str) -> Option<&'static str> {
-        (endpoint == "create_run").then_some("id")
+    fn made_task(&self, endpoint: &str, reply: &Reply) -> Option<String> {
+        let id = (endpoint == "create_run").then(|| reply.value()["id"].clone());
+        id?.as_str().map(str::to_owned)
     }
 
     fn looped(&self, reply: Reply) -> Reply {

@@ -15,7 +15,7 @@ use super::log::Digested;
 use super::service;
 use super::shape::Shaper;
 use super::socket::Connection;
-use super::state::Opening;
+use super::state::{Applied, Opening, Ticket};
 use super::streaming::{OpenStream, Streaming};
 use super::wire::{BadHead, Framing, ParsedHead, Way, parse_head};
 use crate::faults::Fault;
@@ -193,7 +193,8 @@ impl Connection {
         } else {
             match self.read_body(&head, &mut body, opening.max_file).await? {
                 ReadBody::Whole(body) => {
-                    return Ok(answer_whole(shared, head, opening, body, way).await);
+                    let request = Request { head, body };
+                    return Ok(answer_whole(shared, request, opening, way).await);
                 }
                 ReadBody::Bad(why) => {
                     let reply = Reply::error(400, why);
@@ -329,25 +330,29 @@ impl Connection {
 /// Answers a request of which everything was read.
 async fn answer_whole(
     shared: &Arc<SimHandle>,
-    head: Head,
-    opening: Opening,
-    body: SimBody,
+    request: Request,
+    mut opening: Opening,
     way: Way,
 ) -> Outgoing {
-    let fault = opening.fault.as_ref();
+    let head = request.head.clone();
     let whole = shared.lock().records_bodies;
-    let digested = Digested::new(&head, &body, whole);
+    let digested = Digested::new(&head, &request.body, whole);
+    shared.lock().unwrap(&mut opening, &request);
+    let fault = opening.fault.as_ref();
+    let is_applied = fault.is_none_or(|fault| fault.acts_on().is_applied());
+    let mut applied = is_applied.then(|| shared.lock().apply(request, &opening));
+    if let Some(Applied::Later(ticket)) = applied {
+        applied = Some(Applied::Whole(wait_for_reply(shared, ticket).await));
+    }
     let (outgoing, wait) = {
         let mut state = shared.lock();
-        let is_applied = fault.is_none_or(|fault| fault.acts_on().is_applied());
-        let applied = is_applied.then(|| {
-            let head = head.clone();
-            state.apply(Request { head, body }, &opening)
-        });
         let replaced = fault.and_then(|fault| replacement(fault, opening.media_type()));
-        let ticket = applied.as_ref().and_then(|applied| applied.ticket);
-        let applied = applied.map(|applied| applied.reply);
-        let reply = applied.as_ref().or(replaced.as_ref());
+        let ticket = match &applied {
+            Some(Applied::Stream(_, ticket)) => Some(*ticket),
+            _ => None,
+        };
+        let applied = applied.as_ref().and_then(Applied::reply);
+        let reply = applied.or(replaced.as_ref());
         let sent_in_vain = Reply::error(500, "never sent");
         let shown = reply.unwrap_or(&sent_in_vain);
         let outgoing = match ticket.map(|ticket| (ticket, open(shown, fault, way))) {
@@ -369,7 +374,7 @@ async fn answer_whole(
         // A truncated status line says nothing.
         let tells = outgoing.first_bytes() >= "HTTP/1.1 200 ".len();
         let sent = reply.map(|reply| reply.status).filter(|_| tells);
-        state.record(&head, &opening, digested, applied.as_ref(), sent);
+        state.record(&head, &opening, digested, applied, sent);
         let wait = if let Some(Fault::Latency { span }) = fault {
             state.let_pass(*span)
         } else {
@@ -381,6 +386,32 @@ async fn answer_whole(
         sleep(wait).await;
     }
     outgoing
+}
+
+/// Returns a reply that is yet to come, when it is there.
+async fn wait_for_reply(shared: &SimHandle, ticket: Ticket) -> Reply {
+    let mut changes = shared.lock().changes();
+    loop {
+        let limit = {
+            let mut state = shared.lock();
+            // What changes from here on ends the wait.
+            changes.mark_unchanged();
+            if let Some(reply) = state.late_reply(ticket) {
+                return reply;
+            }
+            state.until_next_change(ticket)
+        };
+        let due = async {
+            match limit {
+                Some(limit) => sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = changes.changed() => {}
+            () = due => {}
+        }
+    }
 }
 
 /// Answers a request whose body need not, or cannot, be read to its end.

@@ -39,7 +39,7 @@ use state::State;
 
 /// A running simulator; it stops when dropped.
 ///
-/// It has its own thread, so it serves blocking and asynchronous tests alike. One port serves both platforms, which
+/// It has its own thread, so it serves blocking and asynchronous tests alike. One port serves all platforms, which
 /// their paths tell apart, and answers service requests under `/_sim` (`GET /_sim` lists them).
 ///
 /// ```
@@ -162,7 +162,7 @@ impl Sim {
         json!({ "v": 2, "type": "ready", "listen": url, "seed": state.seed(), "providers": providers })
     }
 
-    /// Returns the environment variables under which a program finds both platforms and the simulator itself.
+    /// Returns the environment variables under which a program finds all platforms and the simulator itself.
     #[must_use]
     pub fn variables(&self) -> Vec<(String, String)> {
         let (url, state) = (self.url(), self.shared.lock());
@@ -235,8 +235,8 @@ impl Builder {
     /// Takes simulated time off the wall clock: it starts at 2026-01-01 and moves by `per_read` with each poll of a task
     /// that comes in, by the time that a fault lets pass, and otherwise only by [`Sim::advance`].
     ///
-    /// A poll of a task is a status request of Nanonets, and of Agent Harness a read of a run, of a page of its events
-    /// or the opening of its stream. An open stream moves nothing: it sends what is due when something else does.
+    /// A poll of a task is a status request of Nanonets; of Agent Harness a read of a run, of a page of its events
+    /// or the opening of its stream; of A2A a read of a task, or a subscription to it. An open stream moves nothing: it sends what is due when something else does.
     #[must_use]
     pub fn manual_clock(mut self, per_read: Duration) -> Self {
         self.manual_step = Some(Span(

@@ -11,7 +11,7 @@ use super::deliver::EVENT_STREAM;
 use super::log::{Digested, Log, RequestRecord};
 use super::redact::Redactor;
 use crate::faults::{Fault, FaultRule};
-use crate::message::{Answer, Head, Pulled, Replay, Reply, Request, StreamId};
+use crate::message::{Answer, Head, Pulled, Replay, Reply, Request, SimBody, StreamId};
 use crate::platform::{Registered, SimPlatform};
 use crate::platforms::{PLATFORMS, place_of};
 use crate::routes::Serves;
@@ -49,11 +49,24 @@ pub(super) struct Ticket {
     epoch: u64,
 }
 
-/// What the platform made of a request: its reply, and the stream when it opened one.
+/// What the platform made of a request.
 #[derive(Debug)]
-pub(super) struct Applied {
-    pub(super) reply: Reply,
-    pub(super) ticket: Option<Ticket>,
+pub(super) enum Applied {
+    Whole(Reply),
+    /// It opened a stream, with this head.
+    Stream(Reply, Ticket),
+    /// The reply is yet to come.
+    Later(Ticket),
+}
+
+impl Applied {
+    /// Returns the reply, if it is there; of a stream the head.
+    pub(super) fn reply(&self) -> Option<&Reply> {
+        match self {
+            Self::Whole(reply) | Self::Stream(reply, _) => Some(reply),
+            Self::Later(_) => None,
+        }
+    }
 }
 
 /// What the head of a request has decided.
@@ -69,6 +82,12 @@ pub(super) struct Opening {
 }
 
 impl Opening {
+    /// Returns whether the body names the endpoint.
+    fn is_enveloped(&self) -> bool {
+        let envelope = PLATFORMS[self.platform].envelope;
+        envelope.is_some_and(|envelope| envelope.endpoint == self.endpoint)
+    }
+
     /// Returns what the endpoint answers with when all is well.
     pub(super) fn media_type(&self) -> &'static str {
         match (PLATFORMS[self.platform].serves)(self.endpoint) {
@@ -217,15 +236,35 @@ impl State {
             refusal: None,
             max_file: self.platforms[platform].max_file_bytes(),
         };
-        if self.platforms[platform].is_poll(endpoint) && self.clock.tick() {
-            self.announce();
+        if !opening.is_enveloped() {
+            self.strike(&mut opening, head);
         }
-        self.catch_up();
-        opening.fault = self.faults.decide(endpoint, &head.method, &head.path);
         if opening.fault.is_none() {
             opening.refusal = self.platforms[platform].admit(head).err();
         }
         opening
+    }
+
+    /// Learns from the body what the head does not say: which endpoint the request is for.
+    pub(super) fn unwrap(&mut self, opening: &mut Opening, request: &Request) {
+        let SimBody::Bytes(body) = &request.body else {
+            return;
+        };
+        let envelope = PLATFORMS[opening.platform].envelope;
+        if let Some(envelope) = envelope.filter(|_| opening.is_enveloped()) {
+            (opening.endpoint, opening.task) = (envelope.operation)(body);
+            self.strike(opening, &request.head);
+        }
+    }
+
+    /// Decides about a request whose endpoint is known.
+    fn strike(&mut self, opening: &mut Opening, head: &Head) {
+        let endpoint = opening.endpoint;
+        if self.platforms[opening.platform].is_poll(endpoint) && self.clock.tick() {
+            self.announce();
+        }
+        self.catch_up();
+        opening.fault = self.faults.decide(endpoint, &head.method, &head.path);
     }
 
     /// Has the platform answer.
@@ -239,45 +278,57 @@ impl State {
             fields.retain(|(name, _)| name != "last-event-id");
         }
         let now = self.clock.now();
-        let is_read = request.head.method == "GET";
-        let target = format!("{}?{}", request.head.path, request.head.query);
+        // What the body of a call names is read as often as not.
+        let is_get = request.head.method == "GET";
+        let is_read = is_get || self.platforms[opening.platform].is_poll(opening.endpoint);
+        let of = opening.task.as_deref().filter(|_| !is_get);
+        let target = [
+            &request.head.path,
+            "?",
+            &request.head.query,
+            of.unwrap_or_default(),
+        ];
+        let target = target.concat();
         let answer = self.platforms[opening.platform].handle(request, now);
         if !is_read {
             self.announce();
         }
         match answer {
-            Answer::Stream { head, id } => {
-                let ticket = Ticket {
-                    platform: opening.platform,
-                    stream: id,
-                    epoch: self.epoch,
-                };
-                Applied {
-                    reply: head,
-                    ticket: Some(ticket),
-                }
+            Answer::Stream { head, id } => Applied::Stream(head, self.ticket(opening, id)),
+            Answer::Later { id } => Applied::Later(self.ticket(opening, id)),
+            Answer::Whole(reply) if opening.fault == Some(Fault::LoopedCursor) => {
+                Applied::Whole(self.platforms[opening.platform].looped(reply))
             }
-            Answer::Whole(reply) if opening.fault == Some(Fault::LoopedCursor) => Applied {
-                reply: self.platforms[opening.platform].looped(reply),
-                ticket: None,
-            },
-            Answer::Whole(reply) if is_read && opening.task.is_some() => Applied {
-                reply: self.told(target, reply, opening.fault.as_ref()),
-                ticket: None,
-            },
-            Answer::Whole(reply) => Applied {
-                reply,
-                ticket: None,
-            },
+            Answer::Whole(reply) if is_read && opening.task.is_some() => {
+                Applied::Whole(self.told(target, reply, opening))
+            }
+            Answer::Whole(reply) => Applied::Whole(reply),
         }
     }
 
+    fn ticket(&self, opening: &Opening, stream: StreamId) -> Ticket {
+        Ticket {
+            platform: opening.platform,
+            stream,
+            epoch: self.epoch,
+        }
+    }
+
+    /// Returns a reply that was yet to come, once it is there.
+    pub(super) fn late_reply(&mut self, ticket: Ticket) -> Option<Reply> {
+        if ticket.epoch != self.epoch {
+            return Some(Reply::error(503, "the simulator was reset"));
+        }
+        let now = self.clock.now();
+        self.platforms[ticket.platform].late_reply(ticket.stream, now)
+    }
+
     /// Returns the reply to a read, or the one before it when the read is to be stale.
-    fn told(&mut self, target: String, reply: Reply, fault: Option<&Fault>) -> Reply {
-        if fault == Some(&Fault::StaleRead)
+    fn told(&mut self, target: String, reply: Reply, opening: &Opening) -> Reply {
+        if opening.fault == Some(Fault::StaleRead)
             && let Some(earlier) = self.told.get(&target)
         {
-            return earlier.clone();
+            return self.platforms[opening.platform].restated(earlier, &reply);
         }
         if (200..300).contains(&reply.status) && reply.body.len() <= MAX_KEPT {
             self.told.insert(target, reply.clone());
@@ -323,8 +374,8 @@ impl State {
         reply: Option<&Reply>,
         sent: Option<u16>,
     ) {
-        let field = self.platforms[opening.platform].id_field(opening.endpoint);
-        let made = || Some(reply?.value()[field?].as_str()?.to_owned());
+        let platform = &self.platforms[opening.platform];
+        let made = || platform.made_task(opening.endpoint, reply?);
         let task = opening.task.clone().or_else(made);
         let redactor = Redactor::of(head);
         if reply.is_none() {

@@ -28,6 +28,7 @@ pub(crate) const REGISTERED: Registered = Registered {
     owns: routes::owns,
     has: routes::has,
     endpoint: Server::endpoint,
+    envelope: None,
     serves: |endpoint| match endpoint {
         "agents" | "versions" | "tasks" => Serves::List,
         _ => Serves::Other,
@@ -84,8 +85,8 @@ impl SimPlatform for Server {
         self.api_key()
     }
 
-    fn effect(head: &Head) -> Effect {
-        match Self::endpoint(head).0 {
+    fn effect(request: &Request) -> Effect {
+        match Self::endpoint(&request.head).0 {
             "run" => Effect::Start,
             "message" => Effect::Answer,
             "cancel" => Effect::Cancel,
@@ -185,8 +186,8 @@ impl SimPlatform for Server {
         endpoint == "status"
     }
 
-    fn id_field(&self, _endpoint: &str) -> Option<&'static str> {
-        Some("task_id")
+    fn made_task(&self, _endpoint: &str, reply: &Reply) -> Option<String> {
+        reply.value()["task_id"].as_str().map(str::to_owned)
     }
 
     fn looped(&self, reply: Reply) -> Reply {

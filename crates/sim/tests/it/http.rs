@@ -206,7 +206,7 @@ fn the_service_endpoints_tell_what_happened() {
     assert_eq!(service("POST", "/_sim/reset", Value::Null).0, 200);
     assert_eq!(get(&sim, "/_sim/stats").1["tasks"], 0);
     assert_eq!(get(&sim, "/_sim/nothing").0, 404);
-    assert_eq!(get(&sim, "/_sim").1["routes"].as_array().unwrap().len(), 22);
+    assert_eq!(get(&sim, "/_sim").1["routes"].as_array().unwrap().len(), 27);
     assert_eq!(service("POST", "/_sim/advance", json!({ "by": 2 })).0, 400);
 }
 
@@ -363,12 +363,22 @@ fn the_ready_line_says_how_to_reach_it() {
     );
     let harness = &line["providers"]["agent-harness"];
     assert_eq!(harness["scenarios"][0], "approve-email");
+    let a2a = &line["providers"]["a2a"];
+    assert_eq!(
+        a2a["agents"][0],
+        json!({
+            "name": "echo",
+            "card_url": format!("{}/agents/echo/.well-known/agent-card.json", sim.url()),
+        })
+    );
     let expected = format!(
         "export NANONETS_API_KEY={}\nexport NANONETS_BASE_URL={url}\n\
          export AGENT_HARNESS_API_KEY={}\nexport AGENT_HARNESS_BASE_URL={url}\n\
+         export A2A_API_KEY={}\nexport A2A_BASE_URL={url}\n\
          export TASKWARD_SIM_URL={url}\nexport TASKWARD_SIM_SEED=3\n",
         nanonets["api_key"].as_str().unwrap(),
         harness["api_key"].as_str().unwrap(),
+        a2a["api_key"].as_str().unwrap(),
         url = harness["base_url"].as_str().unwrap(),
     );
     assert_eq!(sim.export_lines(), expected);

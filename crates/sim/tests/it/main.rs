@@ -5,6 +5,7 @@
     reason = "a helper that fails is a test that fails"
 )]
 
+mod a2a;
 mod agents;
 mod common;
 mod harness;

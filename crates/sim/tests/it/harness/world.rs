@@ -140,7 +140,7 @@ impl World {
         };
         match self.ask(request) {
             Answer::Stream { id, .. } => id,
-            Answer::Whole(reply) => panic!("no stream: {reply:?}"),
+            other => panic!("no stream: {other:?}"),
         }
     }
 

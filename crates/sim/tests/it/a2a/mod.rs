@@ -1,0 +1,5 @@
+//! The A2A platform.
+
+mod operations;
+mod streams;
+mod world;
