@@ -4,7 +4,7 @@ use std::{process::Command, time::Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{cargo, codegen, faults, pages, repo, tidy};
+use crate::{cargo, codegen, faults, interop, pages, repo, tidy};
 
 /// Runs all steps and stops at the first that fails.
 pub(crate) fn run() -> Result<()> {
@@ -51,6 +51,10 @@ pub(crate) fn run() -> Result<()> {
     timed(&format!("tests ({test})"), || {
         let root = repo::root();
         cargo::run(Command::new("bash").args(["-c", test]).current_dir(root))
+    })?;
+    // Last, for it needs the package registries; LangGraph's server is too large to be installed for every change.
+    timed("interop", || {
+        interop::run(&interop::Args::of(&[interop::Kind::Py, interop::Kind::Js]))
     })
 }
 

@@ -8,6 +8,7 @@ mod doubles;
 mod faults;
 mod figures;
 mod fuzz;
+mod interop;
 mod kill;
 mod package;
 mod pages;
@@ -66,6 +67,8 @@ enum Task {
     Dist(dist::Args),
     /// Install the examples in Python and TypeScript, and run them beside the simulator (needs python3 and npm)
     Doubles,
+    /// Install A2A servers of others from pip and npm, and start them (needs python3 and a package index)
+    Interop(interop::Args),
     /// Run everything that a change must pass, fastest first
     Ci,
 }
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         Task::Package(args) => package::run(&args),
         Task::Dist(args) => dist::run(&args),
         Task::Doubles => doubles::run(),
+        Task::Interop(args) => interop::run(&args),
         Task::Ci => ci::run(),
     };
     match done {

@@ -1,0 +1,23 @@
+"""LangGraph's development server for the graph of agent.py, in this process.
+
+    python serve.py PORT
+
+Run it in a folder of its own with langgraph.json and agent.py: the server keeps its state where it runs. It ends when
+the standard input does. Ready when GET /ok answers.
+"""
+import os
+import sys
+import threading
+
+from langgraph_cli.cli import cli
+
+
+def end_with_parent():
+    """Whoever started this holds the other end of the pipe: however it ends, the pipe closes."""
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    cli(["dev", "--no-browser", "--no-reload", "--host", "127.0.0.1", "--port", sys.argv[1]])
