@@ -259,9 +259,11 @@ impl fmt::Debug for Head {
         let headers: Vec<(&str, &str)> = self
             .headers
             .iter()
-            .map(|(name, value)| match name.as_str() {
-                "authorization" => ("authorization", "..."),
-                name => (name, value.as_str()),
+            .map(|(name, value)| {
+                // A platform may name the field of its own credential.
+                let is_secret = ["auth", "cookie", "key", "secret", "token"];
+                let is_secret = is_secret.iter().any(|word| name.contains(word));
+                (name.as_str(), if is_secret { "..." } else { value })
             })
             .collect();
         f.debug_struct("Head")

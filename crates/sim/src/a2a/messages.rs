@@ -39,6 +39,7 @@ impl Server {
     pub(super) fn send(&mut self, call: &Call, is_stream: bool) -> Result<Done, Refusal> {
         let judged = self.judge_message(&call.parameters)?;
         let known = judged.message.get("taskId").and_then(Value::as_str);
+        let known = known.filter(|id| !id.is_empty());
         let known = known.map(|id| self.known(call, id, &judged.message));
         let (number, is_start) = match known.transpose()? {
             Some(number) => (number, false),

@@ -1,5 +1,7 @@
 //! What a log may show of a request: no credential, whatever field it stands in.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
@@ -7,6 +9,12 @@ use crate::message::Head;
 
 /// What stands in the place of a secret.
 const REDACTED: &str = "[redacted]";
+
+/// Words in the names of header fields whose values are secret: a platform may name its own field.
+const SECRET_FIELDS: [&str; 6] = ["auth", "cookie", "credential", "key", "secret", "token"];
+
+/// A header field that has such a word, and no secret.
+const NO_SECRET: &str = "idempotency-key";
 
 /// The endings of names whose values are secret, without dashes, underscores and capitals.
 const SECRET_NAMES: [&str; 11] = [
@@ -26,8 +34,8 @@ const SECRET_NAMES: [&str; 11] = [
 /// A shorter word stands in ordinary text.
 const MIN_CREDENTIAL: usize = 8;
 
-/// Takes secrets out of what one request says: values under a secret name, what follows `Bearer`, and the credentials
-/// of its own header wherever they stand.
+/// Takes secrets out of what one request says: values under a secret name, what follows `Bearer` or `Basic`, and the
+/// credentials of its own header wherever they stand, as they are or behind base64.
 #[derive(Debug)]
 pub(super) struct Redactor {
     credentials: Vec<String>,
@@ -36,17 +44,20 @@ pub(super) struct Redactor {
 impl Redactor {
     /// Returns the redactor of a request with this head.
     pub(super) fn of(head: &Head) -> Self {
-        let secret = head.headers.iter().filter(|(name, _)| is_secret(name));
+        let secret = head
+            .headers
+            .iter()
+            .filter(|(name, _)| is_secret_field(name));
         let words = secret.flat_map(|(_, value)| value.split([' ', ';', ',']));
+        let words = words.flat_map(|word| [Some(word.to_owned()), pair_behind(word)]);
         // Of an id and a secret, the secret alone is one, too.
-        let words = words.flat_map(|word| {
-            let behind = word.split_once([':', '=']).map(|(_, behind)| behind);
+        let words = words.flatten().flat_map(|word| {
+            let behind = word.split_once([':', '=']);
+            let behind = behind.map(|(_, behind)| behind.to_owned());
             [Some(word), behind].into_iter().flatten()
         });
-        let mut credentials: Vec<String> = words
-            .filter(|word| word.len() >= MIN_CREDENTIAL)
-            .map(str::to_owned)
-            .collect();
+        let long = words.filter(|word| word.len() >= MIN_CREDENTIAL);
+        let mut credentials: Vec<String> = long.collect();
         // The longest first: a part of it must not be taken out of it.
         credentials.sort_by_key(|word| std::cmp::Reverse(word.len()));
         Self { credentials }
@@ -68,7 +79,8 @@ impl Redactor {
         for credential in &self.credentials {
             text = text.replace(credential.as_str(), REDACTED);
         }
-        without_bearers(&text)
+        let text = without_words_behind(&text, "bearer ", |_| true);
+        without_words_behind(&text, "basic ", |word| pair_behind(word).is_some())
     }
 
     /// Returns JSON without secret fields and credentials.
@@ -114,23 +126,37 @@ fn is_secret(name: &str) -> bool {
     SECRET_NAMES.iter().any(|end| plain.ends_with(end))
 }
 
-/// Takes out the word behind each `Bearer`.
-fn without_bearers(text: &str) -> String {
-    const SCHEME: &str = "bearer ";
+/// Returns whether the value of a header field of this name is secret.
+fn is_secret_field(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let has_word = SECRET_FIELDS.iter().any(|word| name.contains(word));
+    is_secret(&name) || has_word && name != NO_SECRET
+}
+
+/// Returns the name and the password that a word in base64 stands for.
+fn pair_behind(word: &str) -> Option<String> {
+    let pair = STANDARD.decode(word).ok()?;
+    let pair = String::from_utf8(pair).ok()?;
+    pair.contains(':').then_some(pair)
+}
+
+/// Takes out the word behind each mention of a scheme, if it can be a credential.
+fn without_words_behind(text: &str, scheme: &str, is_one: impl Fn(&str) -> bool) -> String {
     let lower = text.to_ascii_lowercase();
     let mut out = String::new();
     let mut from = 0;
-    while let Some(at) = lower[from..].find(SCHEME) {
-        let word = from + at + SCHEME.len();
+    while let Some(at) = lower[from..].find(scheme) {
+        let word = from + at + scheme.len();
         let rest = &text[word..];
         let end = rest.find(|one: char| one.is_whitespace() || "\"',".contains(one));
         out += &text[from..word];
         from = word + end.unwrap_or(rest.len());
         // A sentence about bearers names no credential.
-        out += if from - word >= MIN_CREDENTIAL {
+        let given = &text[word..from];
+        out += if given.len() >= MIN_CREDENTIAL && is_one(given) {
             REDACTED
         } else {
-            &text[word..from]
+            given
         };
     }
     out + &text[from..]
@@ -183,8 +209,29 @@ mod tests {
             "the bearer of news, Bearer abcdefgh",
             "the bearer of news, Bearer *",
         );
+        // "user:canary-basic", and a sentence about basics.
+        check("try Basic dXNlcjpjYW5hcnktYmFzaWM=", "try Basic *");
+        check("the basic principle", "the basic principle");
         check("{ \"blanks\" : 1 }", "{ \"blanks\" : 1 }");
         check("[not json", "[not json");
+    }
+
+    #[test]
+    fn a_credential_in_base64_or_in_a_field_of_its_own_is_one_too() {
+        let request = Request::new("GET", "/")
+            .header("Authorization", "Basic dXNlcjpjYW5hcnktYmFzaWM=")
+            .header("X-Agent-Key", "canary-header")
+            .header("Idempotency-Key", "order-4711");
+        let redactor = Redactor::of(&request.head);
+        for canary in [
+            "dXNlcjpjYW5hcnktYmFzaWM=",
+            "canary-basic",
+            "user:canary-basic",
+            "canary-header",
+        ] {
+            assert_eq!(redactor.text(canary), REDACTED);
+        }
+        assert_eq!(redactor.text("order-4711"), "order-4711");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Every kind of fault, switched on by file, by flag and at run time, for both platforms.
+//! Every kind of fault, switched on by file, by flag and at run time, for all platforms.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use taskward_sim::harness::Replay;
 use taskward_sim::{Corruption, Fault, FaultRule, Scenario, Sim, Span};
 
+use crate::a2a::http::{a2a_head, a2a_json, rpc};
 use crate::http::{connect, exchange, get, head, json_request, raw, start, still};
 use crate::streams::{create, harness_head, is_silent};
 
@@ -292,9 +293,18 @@ fn cases() -> Vec<Case> {
 enum Platform {
     Nanonets,
     AgentHarness,
+    A2aRest,
+    A2aRpc,
 }
 
 impl Platform {
+    const ALL: [Self; 4] = [
+        Self::Nanonets,
+        Self::AgentHarness,
+        Self::A2aRest,
+        Self::A2aRpc,
+    ];
+
     /// Returns the endpoint that a case strikes: a list, a stream where there is one, or the read of a task.
     fn endpoint(self, of: For) -> &'static str {
         match (self, of) {
@@ -303,6 +313,10 @@ impl Platform {
             (Self::AgentHarness, For::Any) => "agent-harness.read_run",
             (Self::AgentHarness, For::Lists) => "agent-harness.events",
             (Self::AgentHarness, For::Streams) => "agent-harness.stream",
+            // Of both bindings.
+            (Self::A2aRest | Self::A2aRpc, For::Any) => "a2a.get_task",
+            (Self::A2aRest | Self::A2aRpc, For::Lists) => "a2a.list_tasks",
+            (Self::A2aRest | Self::A2aRpc, For::Streams) => "a2a.send_streaming_message",
         }
     }
 
@@ -311,6 +325,12 @@ impl Platform {
         let id = match self {
             Self::Nanonets => start(sim, "echo", "x"),
             Self::AgentHarness => create(sim, &json!({ "scenario": "long-stream", "events": 5 })),
+            Self::A2aRest | Self::A2aRpc => {
+                let body = json!({ "message": message() });
+                let send = a2a_json(sim, "/agents/rejects/rest/message:send", &body);
+                let sent = exchange(sim, &send).1;
+                sent["task"]["id"].as_str().unwrap().to_owned()
+            }
         };
         sim.advance(std::time::Duration::from_secs(3_600));
         id
@@ -319,7 +339,32 @@ impl Platform {
     /// Returns a request to that endpoint.
     fn request(self, sim: &Sim, of: For, task: &str) -> String {
         let fields = "Connection: close\r\n";
+        let of_rest = "/agents/rejects/rest";
+        let call = |method: &str, parameters: Value| {
+            let body = rpc(method, &parameters);
+            a2a_json(sim, "/agents/rejects/rpc", &body).replacen(
+                "\r\n",
+                &format!("\r\n{fields}"),
+                1,
+            )
+        };
         match (self, of) {
+            (Self::A2aRest, For::Any) => {
+                a2a_head(sim, "GET", &format!("{of_rest}/tasks/{task}"), fields)
+            }
+            (Self::A2aRest, For::Lists) => {
+                a2a_head(sim, "GET", &format!("{of_rest}/tasks"), fields)
+            }
+            (Self::A2aRest, For::Streams) => {
+                let path = format!("{of_rest}/message:stream");
+                let request = a2a_json(sim, &path, &json!({ "message": message() }));
+                request.replacen("\r\n", &format!("\r\n{fields}"), 1)
+            }
+            (Self::A2aRpc, For::Any) => call("GetTask", json!({ "id": task })),
+            (Self::A2aRpc, For::Lists) => call("ListTasks", json!({})),
+            (Self::A2aRpc, For::Streams) => {
+                call("SendStreamingMessage", json!({ "message": message() }))
+            }
             (Self::Nanonets, For::Any | For::Streams) => {
                 head(sim, "GET", &format!("/api/v1/tasks/{task}"), fields)
             }
@@ -338,6 +383,11 @@ impl Platform {
             ),
         }
     }
+}
+
+/// Returns a message to an A2A agent.
+fn message() -> Value {
+    json!({ "messageId": "m", "role": "ROLE_USER", "parts": [{ "text": "x" }] })
 }
 
 /// Returns a simulator with the rule in force, switched on in each of the three ways.
@@ -429,17 +479,17 @@ fn kinds() -> Vec<String> {
 }
 
 #[test]
-fn every_kind_strikes_both_platforms_by_file_by_flag_and_at_run_time() {
+fn every_kind_strikes_all_platforms_by_file_by_flag_and_at_run_time() {
     let cases = cases();
     for kind in kinds() {
         assert!(cases.iter().any(|case| case.fault.name() == kind), "{kind}");
     }
     for case in &cases {
-        for platform in [Platform::Nanonets, Platform::AgentHarness] {
+        for platform in Platform::ALL {
             let on = platform.endpoint(case.of);
             let other = match platform {
                 Platform::Nanonets => Platform::AgentHarness,
-                Platform::AgentHarness => Platform::Nanonets,
+                Platform::AgentHarness | Platform::A2aRest | Platform::A2aRpc => Platform::Nanonets,
             };
             for (way, sim) in switched_on(case, on) {
                 let name = format!("{} by {way} on {on}", case.flag);
