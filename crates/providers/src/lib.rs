@@ -10,6 +10,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod a2a;
 pub mod agent_harness;
 pub mod doctor;
 pub mod generated;

@@ -43,10 +43,15 @@ impl<'a> Subject<'a> {
     /// Returns whether this text, found in the place of an id, names another task. An empty one names none; a UUID may be
     /// written in capitals; a damaged id may be that of any task.
     fn is_foreign(self, text: &str) -> bool {
+        Self::is_other(self.id, text)
+    }
+
+    /// Returns whether this text, read from the place of an id, is not the id of the task that was asked about.
+    pub(crate) fn is_other(id: &str, text: &str) -> bool {
         let uuid = |text: &str| uuid::Uuid::try_parse(text).ok();
         !text.is_empty()
-            && text != self.id
-            && (repair::is_damaged(text) || uuid(text).is_none_or(|id| Some(id) != uuid(self.id)))
+            && text != id
+            && (repair::is_damaged(text) || uuid(text).is_none_or(|found| Some(found) != uuid(id)))
     }
 }
 

@@ -1,0 +1,207 @@
+//! What an agent made: artifacts, the pieces of one joined, and the answer of a task that is done.
+
+use serde_json::Value;
+use taskward_core::{LenientList, Output};
+
+use super::parts::{data_of, text_of, text_of_message};
+use super::types::{Artifact, Message, Part, Role, Task, TaskArtifactUpdateEvent};
+use crate::wire::ListEntry;
+
+/// The artifacts of a task while it streams, each with the parts that came so far.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Artifacts(Vec<Joined>);
+
+/// One artifact.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Joined {
+    /// Its id, unique within the task; empty if the agent gave none.
+    pub id: String,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its parts in order.
+    pub parts: Vec<Part>,
+    /// Whether the agent said that nothing follows.
+    pub is_complete: bool,
+}
+
+impl Joined {
+    /// Returns its text parts joined, without anything between.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        text_of(&self.parts)
+    }
+
+    /// Returns its one data part; `None` if there is none or several.
+    #[must_use]
+    pub fn data(&self) -> Option<&Value> {
+        data_of(&self.parts)
+    }
+}
+
+impl Artifacts {
+    /// Reads the artifacts of a whole task: what a read shows replaces what was put together before.
+    #[must_use]
+    pub fn of(task: &Task) -> Self {
+        let mut all = Self::default();
+        for artifact in task.artifacts.readable() {
+            // Entries of one id are pieces of one artifact.
+            all.add(artifact, true);
+        }
+        all
+    }
+
+    /// Adds what an event brings: a piece of an artifact, or a whole one that replaces its earlier form.
+    pub fn apply(&mut self, update: &TaskArtifactUpdateEvent) {
+        if let Some(artifact) = &update.artifact {
+            let joined = self.add(artifact, update.append);
+            joined.is_complete = update.last_chunk;
+        }
+    }
+
+    fn add(&mut self, artifact: &Artifact, append: bool) -> &mut Joined {
+        let id = id_of(artifact);
+        let at = self.0.iter().position(|joined| joined.id == id);
+        let at = at.unwrap_or_else(|| {
+            self.0.push(Joined {
+                id: id.to_owned(),
+                name: None,
+                parts: Vec::new(),
+                is_complete: false,
+            });
+            self.0.len() - 1
+        });
+        let joined = &mut self.0[at];
+        if !append {
+            joined.parts.clear();
+        }
+        joined.parts.extend(artifact.parts.readable().cloned());
+        if artifact.name.is_some() {
+            joined.name.clone_from(&artifact.name);
+        }
+        joined
+    }
+
+    /// Returns every artifact, in the order in which they first came.
+    pub fn iter(&self) -> std::slice::Iter<'_, Joined> {
+        self.0.iter()
+    }
+
+    /// Returns the text of all of them, each on lines of its own.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        let texts: Vec<String> = self.iter().filter_map(Joined::text).collect();
+        (!texts.is_empty()).then(|| texts.join("\n"))
+    }
+}
+
+impl<'a> IntoIterator for &'a Artifacts {
+    type Item = &'a Joined;
+    type IntoIter = std::slice::Iter<'a, Joined>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// Returns the id of an artifact; empty if it has none.
+pub(super) fn id_of(artifact: &Artifact) -> &str {
+    artifact.artifact_id.as_ref().map_or("", |id| id.as_str())
+}
+
+/// The answer of a task that is done, or the agent's direct answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    text: Option<String>,
+    data: Option<Value>,
+    artifacts: Artifacts,
+    raw: Value,
+}
+
+impl Answer {
+    /// Reads the answer of a task that is done: its artifacts; without any, what its last status says; without that, the
+    /// agent's last message. `raw` is the whole task as it came.
+    #[must_use]
+    pub fn of_task(task: &Task, raw: Value) -> Self {
+        let artifacts = Artifacts::of(task);
+        let parts = artifacts.iter().flat_map(|joined| &joined.parts);
+        if parts.clone().next().is_some() {
+            return Self {
+                text: artifacts.text(),
+                data: data_of(parts).cloned(),
+                artifacts,
+                raw,
+            };
+        }
+        let said = task
+            .status
+            .message
+            .as_ref()
+            .filter(|said| has_content(said));
+        let last = || {
+            let mut said = task.history.iter().flat_map(LenientList::readable);
+            said.rfind(|said| is_agents(said) && has_content(said))
+        };
+        Self::of_message_or_nothing(said.or_else(last), raw)
+    }
+
+    /// Reads the agent's direct answer, which comes without a task.
+    #[must_use]
+    pub fn of_message(message: &Message, raw: Value) -> Self {
+        Self::of_message_or_nothing(Some(message), raw)
+    }
+
+    fn of_message_or_nothing(message: Option<&Message>, raw: Value) -> Self {
+        Self {
+            text: message.and_then(text_of_message),
+            data: message.and_then(|said| data_of(said.parts.readable()).cloned()),
+            artifacts: Artifacts::default(),
+            raw,
+        }
+    }
+
+    /// Returns the artifacts, with files among their parts; none if the agent answered in a message.
+    #[must_use]
+    pub fn artifacts(&self) -> &Artifacts {
+        &self.artifacts
+    }
+}
+
+impl Output for Answer {
+    fn text(&self) -> Option<String> {
+        self.text.clone()
+    }
+
+    fn json(&self) -> Option<&Value> {
+        self.data.as_ref()
+    }
+
+    fn raw(&self) -> &Value {
+        &self.raw
+    }
+}
+
+/// Returns whether the agent said it, in the words of either version.
+pub(super) fn is_agents(message: &Message) -> bool {
+    match &message.role {
+        Some(Role::RoleAgent) => true,
+        Some(role) => role.as_str() == "agent",
+        None => false,
+    }
+}
+
+/// Returns whether a user said it, in the words of either version.
+pub(super) fn is_users(message: &Message) -> bool {
+    match &message.role {
+        Some(Role::RoleUser) => true,
+        Some(role) => role.as_str() == "user",
+        None => false,
+    }
+}
+
+fn has_content(message: &Message) -> bool {
+    let entries = message.parts.entries();
+    entries
+        .iter()
+        .any(|entry| matches!(entry, ListEntry::Readable(_)))
+}

@@ -1,0 +1,360 @@
+//! What to start: a message to an agent, and how it is written.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use taskward_core::{
+    Answer, BuildError, IdempotencyKey, Request, Seed, clean_filename, content_type_of,
+};
+
+use super::agent::A2a;
+use super::operations::{SendMessage, SendStreamingMessage};
+use super::types::{
+    OutgoingMessage, OutgoingPart, OutgoingRole, SendMessageConfiguration, SendMessageRequest,
+};
+
+/// The most bytes of files that one message carries. The protocol has no upload: a file is base64 in the JSON, which an
+/// agent reads into memory and often sends back. Larger ones belong behind a URL ([`Job::link`]).
+pub const MAX_INLINE: usize = 16 * 1024 * 1024;
+
+/// A message that starts a task: words, data and files, in the order in which they are added.
+///
+/// ```
+/// # use serde_json::json;
+/// # use taskward_providers::a2a::{File, Job};
+/// let job = Job::text("Book the cheapest of these.")
+///     .data(json!({"from": "ZRH", "to": "LIS"}))
+///     .attach(File::bytes("offers.csv", "a;1\nb;2\n"));
+/// # let _ = job;
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Job {
+    parts: Vec<JobPart>,
+    context: Context,
+    metadata: Option<Map<String, Value>>,
+    accepted_output_modes: Vec<String>,
+    extensions: Vec<String>,
+    references: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum JobPart {
+    Text(String),
+    Data(Value),
+    File(File),
+    Link {
+        url: String,
+        content_type: Option<String>,
+    },
+}
+
+/// The conversation that a new task belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Context {
+    /// A new one, whose id this client makes: by it, the task of a start whose reply was lost is found again. An agent
+    /// may refuse an id that it did not make.
+    #[default]
+    Ours,
+    /// A new one, whose id the agent makes. A start whose reply is lost cannot be found again.
+    Theirs,
+    /// One that exists.
+    Given(String),
+}
+
+/// One file of a message.
+#[derive(Clone, PartialEq)]
+pub struct File {
+    name: String,
+    content_type: Option<String>,
+    bytes: Bytes,
+}
+
+impl std::fmt::Debug for File {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("File")
+            .field("name", &self.name)
+            .field("content_type", &self.content_type)
+            .field("len", &self.bytes.len())
+            .finish()
+    }
+}
+
+impl File {
+    /// Bytes in memory under a file name, with the content type of its extension.
+    pub fn bytes(name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
+        Self {
+            name: name.into(),
+            content_type: None,
+            bytes: bytes.into(),
+        }
+    }
+
+    /// Sends it as this content type.
+    #[must_use]
+    pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
+        self.content_type = Some(content_type.into());
+        self
+    }
+
+    fn part(&self) -> Result<OutgoingPart, BuildError> {
+        let name = clean_filename(&self.name)?;
+        let content_type = self.content_type.clone();
+        let content_type = content_type.unwrap_or_else(|| content_type_of(&name).to_owned());
+        Ok(OutgoingPart {
+            raw: Some(STANDARD.encode(&self.bytes)),
+            media_type: Some(content_type),
+            filename: Some(name),
+            ..OutgoingPart::default()
+        })
+    }
+}
+
+impl Job {
+    /// Begins with words.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::default().and_text(text)
+    }
+
+    /// Adds words, as a part of their own.
+    #[must_use]
+    pub fn and_text(mut self, text: impl Into<String>) -> Self {
+        self.parts.push(JobPart::Text(text.into()));
+        self
+    }
+
+    /// Adds data: any JSON.
+    #[must_use]
+    pub fn data(mut self, data: Value) -> Self {
+        self.parts.push(JobPart::Data(data));
+        self
+    }
+
+    /// Adds a file.
+    #[must_use]
+    pub fn attach(mut self, file: File) -> Self {
+        self.parts.push(JobPart::File(file));
+        self
+    }
+
+    /// Adds a file that the agent fetches itself.
+    #[must_use]
+    pub fn link(mut self, url: impl Into<String>, content_type: Option<String>) -> Self {
+        self.parts.push(JobPart::Link {
+            url: url.into(),
+            content_type,
+        });
+        self
+    }
+
+    /// Sets the conversation that the task belongs to.
+    #[must_use]
+    pub fn context(mut self, context: Context) -> Self {
+        self.context = context;
+        self
+    }
+
+    /// Sets data about the request, for the agent's server or an extension.
+    #[must_use]
+    pub fn metadata(mut self, metadata: Map<String, Value>) -> Self {
+        self.metadata = Some(metadata);
+        self
+    }
+
+    /// Adds a media type that the answer may have.
+    #[must_use]
+    pub fn accept(mut self, media_type: impl Into<String>) -> Self {
+        self.accepted_output_modes.push(media_type.into());
+        self
+    }
+
+    /// Adds the URI of an extension that the message uses.
+    #[must_use]
+    pub fn extension(mut self, uri: impl Into<String>) -> Self {
+        self.extensions.push(uri.into());
+        self
+    }
+
+    /// Adds a task that the message refers to.
+    #[must_use]
+    pub fn reference(mut self, task: impl Into<String>) -> Self {
+        self.references.push(task.into());
+        self
+    }
+
+    /// Returns the words of the message, as the agent sees them first.
+    pub(super) fn first_message(&self) -> Option<String> {
+        let texts: Vec<&str> = self
+            .parts
+            .iter()
+            .filter_map(|part| match part {
+                JobPart::Text(text) => Some(text.as_str()),
+                _ => None,
+            })
+            .collect();
+        (!texts.is_empty()).then(|| texts.concat())
+    }
+
+    /// Returns the conversation of the start with this key: its id as we make it, or the given one.
+    #[must_use]
+    pub(super) fn context_of(&self, key: &IdempotencyKey) -> Option<String> {
+        match &self.context {
+            Context::Ours => Some(key.as_str().to_owned()),
+            Context::Theirs => None,
+            Context::Given(id) => Some(id.clone()),
+        }
+    }
+
+    /// Builds the request that starts a task, with ids derived from `key`: the conversation is the key itself, so that
+    /// the task can be found by it.
+    ///
+    /// # Errors
+    /// Returns an error if there is nothing to send, if the files are too large, or if a name cannot be sent.
+    pub(super) fn request(
+        &self,
+        agent: &A2a,
+        key: &IdempotencyKey,
+        how: StartHow,
+    ) -> Result<Request, BuildError> {
+        let body = self.body(key, how)?;
+        match how {
+            StartHow::Reply => SendMessage::new(agent, body).build(),
+            StartHow::Stream => SendStreamingMessage::new(agent, body).build(),
+        }
+    }
+
+    fn body(&self, key: &IdempotencyKey, how: StartHow) -> Result<SendMessageRequest, BuildError> {
+        let files: usize = self.files().map(|file| file.bytes.len()).sum();
+        if files > MAX_INLINE {
+            return Err(BuildError::new(format!(
+                "the files have {files} bytes together, and a message carries at most {MAX_INLINE}: give the agent a URL instead"
+            )));
+        }
+        let parts: Result<Vec<_>, _> = self.parts.iter().map(part).collect();
+        let parts = parts?;
+        if parts.is_empty() {
+            return Err(BuildError::new(
+                "there is nothing to send: give a text, data or a file",
+            ));
+        }
+        let list = |items: &[String]| Some(items.to_vec()).filter(|items| !items.is_empty());
+        let has_files = self.files().next().is_some();
+        Ok(SendMessageRequest {
+            message: OutgoingMessage {
+                context_id: self.context_of(key),
+                extensions: list(&self.extensions),
+                reference_task_ids: list(&self.references),
+                ..message(message_id(key), parts)
+            },
+            configuration: Some(SendMessageConfiguration {
+                accepted_output_modes: list(&self.accepted_output_modes),
+                // The message, with its files, is part of the history.
+                history_length: has_files.then_some(0),
+                return_immediately: (how == StartHow::Reply).then_some(true),
+                ..SendMessageConfiguration::default()
+            })
+            .filter(|configuration| *configuration != SendMessageConfiguration::default()),
+            metadata: self.metadata.clone(),
+        })
+    }
+
+    fn files(&self) -> impl Iterator<Item = &File> {
+        self.parts.iter().filter_map(|part| match part {
+            JobPart::File(file) => Some(file),
+            _ => None,
+        })
+    }
+}
+
+impl taskward_core::Job for Job {}
+
+/// How a start is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StartHow {
+    /// By the task, at once.
+    Reply,
+    /// By a stream that begins with the task.
+    Stream,
+}
+
+fn part(part: &JobPart) -> Result<OutgoingPart, BuildError> {
+    Ok(match part {
+        JobPart::Text(text) => text_part(text),
+        JobPart::Data(data) => OutgoingPart {
+            data: Some(data.clone()),
+            media_type: Some("application/json".to_owned()),
+            ..OutgoingPart::default()
+        },
+        JobPart::File(file) => file.part()?,
+        JobPart::Link { url, content_type } => OutgoingPart {
+            url: Some(url.clone()),
+            media_type: content_type.clone(),
+            ..OutgoingPart::default()
+        },
+    })
+}
+
+fn text_part(text: &str) -> OutgoingPart {
+    OutgoingPart {
+        text: Some(text.to_owned()),
+        ..OutgoingPart::default()
+    }
+}
+
+/// Returns a message of ours.
+fn message(id: String, parts: Vec<OutgoingPart>) -> OutgoingMessage {
+    OutgoingMessage {
+        message_id: id,
+        context_id: None,
+        task_id: None,
+        role: OutgoingRole::RoleUser,
+        parts,
+        metadata: None,
+        extensions: None,
+        reference_task_ids: None,
+    }
+}
+
+/// Returns the id of the message that is sent under a key: the same at every attempt and in every process.
+pub(super) fn message_id(key: &IdempotencyKey) -> String {
+    let seed = Seed([0; 32]);
+    let id = IdempotencyKey::mint(&seed, "message", key.as_str().as_bytes());
+    id.as_str().to_owned()
+}
+
+/// Returns the message that carries an answer to a task, or words that answer nothing.
+///
+/// # Errors
+/// Returns an error for an approval or a rejection: no agent of this protocol asks for one.
+pub(super) fn message_to(
+    task: &str,
+    id: String,
+    answer: &Answer,
+) -> Result<SendMessageRequest, BuildError> {
+    let part = match answer {
+        Answer::Text(text) => text_part(text),
+        Answer::Input(data) => OutgoingPart {
+            data: Some(Value::Object(data.clone())),
+            media_type: Some("application/json".to_owned()),
+            ..OutgoingPart::default()
+        },
+        _ => {
+            return Err(BuildError::new(
+                "an agent of this protocol is answered in words or with data",
+            ));
+        }
+    };
+    Ok(SendMessageRequest {
+        message: OutgoingMessage {
+            // The server knows the conversation of its task; one that does not fit is refused.
+            task_id: Some(task.to_owned()),
+            ..message(id, vec![part])
+        },
+        configuration: Some(SendMessageConfiguration {
+            return_immediately: Some(true),
+            ..SendMessageConfiguration::default()
+        }),
+        metadata: None,
+    })
+}
