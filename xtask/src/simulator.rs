@@ -35,9 +35,19 @@ impl Simulator {
 
     /// Returns the one in this program; its chances follow from a seed.
     pub(crate) fn of(program: &Path, speed: u32, seed: u64) -> Result<Self> {
-        let mut process = Command::new(program)
-            .args(["sim", "--json", "--speed", &speed.to_string()])
-            .args(["--seed", &seed.to_string()])
+        let mut command = Command::new(program);
+        command.args(["sim", "--json", "--speed", &speed.to_string()]);
+        Self::started(command.args(["--seed", &seed.to_string()]))
+    }
+
+    /// Returns the one in this program, at the world's pace, with the switches of a file.
+    pub(crate) fn in_scenario(program: &Path, file: &Path) -> Result<Self> {
+        let mut command = Command::new(program);
+        Self::started(command.args(["sim", "--json", "--scenario"]).arg(file))
+    }
+
+    fn started(command: &mut Command) -> Result<Self> {
+        let mut process = command
             .stdout(Stdio::piped())
             .spawn()
             .context("cannot start the simulator")?;

@@ -3,6 +3,7 @@
 
 mod agent;
 mod diff;
+mod differences;
 mod environment;
 mod http;
 mod sections;
@@ -15,8 +16,10 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::repo;
+use crate::simulator::Simulator;
+use crate::{cargo, repo};
 use agent::{Agent, BINDINGS, Binding};
+use differences::{Differences, Verdict};
 use environment::Environment;
 use sections::SECTIONS;
 use server::Server;
@@ -30,6 +33,9 @@ pub(crate) struct Args {
     /// Keep the traces as they are now in interop/traces, instead of comparing them
     #[arg(long)]
     write: bool,
+    /// Walk through the simulator, switched to each of them, and compare that with interop/traces: installs nothing
+    #[arg(long, conflicts_with = "write")]
+    simulator: bool,
 }
 
 /// What the server is built on; each is a folder of `interop/`.
@@ -77,13 +83,24 @@ impl Args {
     pub(crate) fn of(servers: &[Kind]) -> Self {
         Self {
             servers: servers.to_vec(),
-            write: false,
+            ..Self::default()
+        }
+    }
+
+    fn servers(&self) -> &[Kind] {
+        if self.servers.is_empty() {
+            &ALL
+        } else {
+            &self.servers
         }
     }
 }
 
 /// Installs and starts the servers, walks through them and stops them; `INTEROP=skip` leaves all of it out.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    if args.simulator {
+        return simulated(args.servers());
+    }
     match std::env::var("INTEROP") {
         Ok(will) if will == "skip" => {
             println!("interop: skipped (INTEROP=skip)");
@@ -92,16 +109,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Ok(other) => bail!("INTEROP is {other:?}: the only value that it may have is skip"),
         Err(_) => {}
     }
-    let servers = if args.servers.is_empty() {
-        &ALL[..]
-    } else {
-        &args.servers
-    };
     let mut differ = Vec::new();
-    for kind in servers {
+    for kind in args.servers() {
         let environment = Environment::build(*kind)?;
         let server = Server::start(&environment)?;
-        for (binding, trace) in walked(*kind, &server)? {
+        for (binding, trace) in walked(*kind, server.card())? {
             let name = format!("{}-{}", kind.name(), binding.name());
             if args.write {
                 fs::create_dir_all(traces())?;
@@ -120,10 +132,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// Walks through a server, in all its bindings at once.
-fn walked(kind: Kind, server: &Server) -> Result<Vec<(Binding, String)>> {
+fn walked(kind: Kind, card: &str) -> Result<Vec<(Binding, String)>> {
     let mut agents = Vec::new();
     for binding in BINDINGS {
-        agents.extend(Agent::find(server.card(), binding)?);
+        agents.extend(Agent::find(card, binding)?);
     }
     std::thread::scope(|scope| {
         let walk = |agent| move || walk::run(agent, SECTIONS, &|section| kind.cannot(section));
@@ -159,6 +171,48 @@ fn is_as_kept(name: &str, trace: &str) -> Result<bool> {
         );
     }
     Ok(hunks.is_empty())
+}
+
+/// Walks through the simulator in the place of these servers.
+fn simulated(servers: &[Kind]) -> Result<()> {
+    let program = cargo::program()?.join("taskward");
+    let mut seen = Vec::new();
+    for kind in servers {
+        let scenario = tempfile::NamedTempFile::new()?;
+        fs::write(&scenario, format!("[a2a]\nprofile = \"{}\"\n", kind.name()))?;
+        let simulator = Simulator::in_scenario(&program, scenario.path())?;
+        let base = simulator.account("a2a")["base_url"]
+            .as_str()
+            .unwrap_or_default();
+        // The query is LangGraph's; nobody else heeds it.
+        let card = format!("{base}/.well-known/agent-card.json?assistant_id=script");
+        for (binding, trace) in walked(*kind, &card)? {
+            let name = format!("{}-{}", kind.name(), binding.name());
+            let hunks = diff::hunks(&repo::read(&trace_of(&name))?, &trace);
+            seen.push((name, hunks));
+        }
+    }
+    let verdict = Differences::read()?.judge(&seen)?;
+    for unlisted in &verdict.unlisted {
+        println!("{unlisted}");
+    }
+    for (name, hunks) in &seen {
+        println!(
+            "interop: the simulator as {name}: {} differences",
+            hunks.len()
+        );
+    }
+    for unseen in &verdict.unseen {
+        println!("interop: no more seen: {unseen}");
+    }
+    ensure!(
+        verdict == Verdict::default(),
+        "{} has {} differences too few and {} too many",
+        differences::FILE,
+        verdict.unlisted.len(),
+        verdict.unseen.len()
+    );
+    Ok(())
 }
 
 fn traces() -> PathBuf {
