@@ -10,7 +10,8 @@ use crate::transport::Transport;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Recovery<R> {
-    /// Its id is known, or its start can be repeated under its idempotency key: follow the task.
+    /// Its id is known, its start can be repeated under its idempotency key, or an id of ours in its request finds its task
+    /// exactly: follow the task.
     Follow(R),
     /// Its start cannot be repeated. These are the tasks that it may have created: none, one or several. A human has to say
     /// which of them it is, if any; none is adopted automatically. [`Snapshot::adopting`] applies that decision.
@@ -35,7 +36,7 @@ impl<P: Provider, T: Transport, F: Flavour<T>> Client<P, T, F> {
         snapshot: Snapshot,
         others: impl IntoIterator<Item = TaskId>,
     ) -> Result<RecoveryPlan<P, Run<P, T, F>>, Error> {
-        if snapshot.task().is_some() || snapshot.is_repeatable() {
+        if snapshot.task().is_some() || snapshot.is_repeatable() || snapshot.is_traceable() {
             let source = RunSource::Recover(Box::new(snapshot));
             return Ok(RecoveryPlan::Follow(Run::new(self.clone(), source)));
         }

@@ -20,6 +20,12 @@ pub struct Status {
     pub raw: Cow<'static, str>,
     /// Whether the provider's contract has this word. An unknown word is reported and never ends a task.
     pub known: bool,
+    /// Since when the task has had this status, as the server wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// The same by the server's clock, if it can be parsed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_millis: Option<Timestamp>,
     /// How long the server asks to wait before the next read.
     #[serde(
         default,
@@ -36,6 +42,8 @@ impl Status {
         Self {
             raw: Cow::Borrowed(raw),
             known: true,
+            since: None,
+            since_millis: None,
             poll_hint: None,
         }
     }
@@ -45,8 +53,17 @@ impl Status {
         Self {
             raw: Cow::Owned(raw.into()),
             known: false,
+            since: None,
+            since_millis: None,
             poll_hint: None,
         }
+    }
+
+    /// Sets since when the task has had this status: the server's text, and the time that it means.
+    #[must_use]
+    pub fn changed_at(mut self, text: Option<String>, at: Option<Timestamp>) -> Self {
+        (self.since, self.since_millis) = (text, at);
+        self
     }
 
     /// Returns the provider's word.
@@ -82,6 +99,58 @@ impl RawEvent {
             name: name.into(),
             data,
         }
+    }
+}
+
+/// A piece of an answer that arrives in pieces. The answer itself comes from a read, once the task has completed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct OutputPiece {
+    /// Which of the task's outputs this belongs to.
+    pub artifact: String,
+    /// The name of that output, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Whether the piece follows what came of this output before; otherwise it takes its place.
+    pub append: bool,
+    /// Whether it is the last piece, as far as the server says.
+    pub last: bool,
+    /// The words in this piece.
+    pub text: String,
+    /// The piece as the server sent it.
+    pub parts: serde_json::Value,
+}
+
+impl OutputPiece {
+    /// Creates a piece of words that takes the place of what came before.
+    pub fn new(
+        artifact: impl Into<String>,
+        text: impl Into<String>,
+        parts: serde_json::Value,
+    ) -> Self {
+        Self {
+            artifact: artifact.into(),
+            name: None,
+            append: false,
+            last: false,
+            text: text.into(),
+            parts,
+        }
+    }
+
+    /// Sets the name of the output.
+    #[must_use]
+    pub fn named(mut self, name: Option<String>) -> Self {
+        self.name = name;
+        self
+    }
+
+    /// Sets how the piece follows the earlier ones.
+    #[must_use]
+    pub const fn placed(mut self, append: bool, last: bool) -> Self {
+        self.append = append;
+        self.last = last;
+        self
     }
 }
 
@@ -180,6 +249,19 @@ pub enum Event {
         /// The first event seen after the gap.
         before: EventSeq,
     },
+    /// The stream was reopened, and it numbers no events: some may be missing in between. What the task is now was read
+    /// anew.
+    PossibleGap,
+    /// The status has not changed for this long, by the server's own clock: the task may be at work, or the server may
+    /// have forgotten that it is. Nothing follows from this by itself.
+    NoProgress {
+        /// Since when, as the server wrote it.
+        since: String,
+        /// For how many seconds.
+        seconds: u64,
+    },
+    /// A piece of the answer.
+    Output(OutputPiece),
     /// An event arrived again with other content. The first content counts and is reported; this is reported once per
     /// connection.
     Altered {
@@ -206,6 +288,9 @@ impl Event {
             | Self::Identified(_)
             | Self::Retrying { .. }
             | Self::Gap { .. }
+            | Self::PossibleGap
+            | Self::NoProgress { .. }
+            | Self::Output(_)
             | Self::Altered { .. }
             | Self::Unconfirmed { .. }
             | Self::Provider(_) => true,

@@ -66,7 +66,7 @@ pub use build_error::BuildError;
 pub use call::{Call, CallStep, Retrying};
 pub use credential::{ConfigError, Credential, REDACTED, SHORTEST, is_redacted};
 pub use error::{ApiError, BoxError, Error, ErrorClass, ErrorKind, ReadError, ReadErrorKind};
-pub use event::{Event, NumberedEvent, RawEvent, Status};
+pub use event::{Event, NumberedEvent, OutputPiece, RawEvent, Status};
 pub use failure::{Cause, ExchangeFailure, ExchangeProgress, TimeoutPhase};
 pub use id::{
     Cursor, EventId, EventNo, EventSeq, ExchangeId, IntentId, MessageNo, QuestionId, Revision,
@@ -87,8 +87,8 @@ pub use pages::{List, ListPage, Pages};
 pub use policy::{OnDetach, Policy, PollBackoff, Retry};
 pub use provider::{
     Candidate, Capabilities, Confirmation, CreatedTask, EventKind, Job, MatchCriteria, Page,
-    PollResult, Provider, ProviderDefaults, ReadKind, Similarity, StreamEvent, UnconfirmedEnd,
-    WriteRequest,
+    PollResult, Provider, ProviderDefaults, ReadKind, Similarity, Started, StreamEvent,
+    StreamSnapshot, UnconfirmedEnd, WriteRequest,
 };
 pub use question::{Answer, AnswerError, Answered, Question, QuestionKind, Reply, WithdrawReason};
 pub use reason::{FailedAttempt, RequestPurpose, RetryReason, WaitReason};

@@ -229,6 +229,11 @@ pub enum Outcome<O> {
         /// The answer.
         output: O,
     },
+    /// The server answered the start at once, without a task.
+    Answered {
+        /// The answer.
+        output: O,
+    },
     /// The task completed, but its answer cannot be read.
     ResultUnavailable {
         /// The task.
@@ -320,7 +325,10 @@ impl<O> Outcome<O> {
             | Self::Gone { id, .. }
             | Self::Interrupted { id, .. } => Some(id),
             Self::DeadlineExceeded { id, .. } => id.as_ref(),
-            Self::Refused(_) | Self::NotStarted { .. } | Self::Unknown { .. } => None,
+            Self::Answered { .. }
+            | Self::Refused(_)
+            | Self::NotStarted { .. }
+            | Self::Unknown { .. } => None,
         }
     }
 
@@ -328,6 +336,7 @@ impl<O> Outcome<O> {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Succeeded { .. } => "succeeded",
+            Self::Answered { .. } => "answered",
             Self::ResultUnavailable { .. } => "result_unavailable",
             Self::Failed { .. } => "task_failed",
             Self::Stopped { .. } => "task_stopped",
@@ -344,12 +353,12 @@ impl<O> Outcome<O> {
     /// Returns the answer, or an error that says how the task ended instead.
     ///
     /// # Errors
-    /// Returns an error for every outcome but [`Outcome::Succeeded`].
+    /// Returns an error for every outcome but [`Outcome::Succeeded`] and [`Outcome::Answered`].
     pub fn into_answer(self) -> Result<O, Error> {
         let task = self.task().cloned();
         let words = self.to_string();
         let error = match self {
-            Self::Succeeded { output, .. } => return Ok(output),
+            Self::Succeeded { output, .. } | Self::Answered { output } => return Ok(output),
             Self::ResultUnavailable { .. } => Error::new(ErrorKind::ResultUnavailable, words),
             Self::Failed { .. } | Self::Stopped { .. } => Error::new(ErrorKind::Task, words),
             Self::Refused(error) | Self::AccessLost { error, .. } | Self::Gone { error, .. } => {
@@ -386,6 +395,7 @@ impl<O> fmt::Display for Outcome<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Succeeded { .. } => f.write_str("the task completed"),
+            Self::Answered { .. } => f.write_str("the agent answered at once, without a task"),
             Self::ResultUnavailable { reason, .. } => write!(
                 f,
                 "the task completed, but its answer cannot be read yet: {reason}"

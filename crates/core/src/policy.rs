@@ -35,12 +35,24 @@ pub struct Policy {
     /// Wait between the reads that confirm a 404 or 410 of a task that was seen before.
     #[serde(with = "crate::time::stored")]
     pub not_found_wait: Duration,
+    /// For how long the status may stay the same, by the server's own clock, before
+    /// [`NoProgress`](crate::Event::NoProgress) says so.
+    #[serde(with = "crate::time::stored")]
+    pub no_progress: Duration,
+    /// Whether a task is started by a stream where the platform has such a start: its id is known earlier, and a lost
+    /// connection loses less. A driver that performs one exchange in each process sets this to `false`.
+    #[serde(skip_serializing_if = "is_true")]
+    pub start_by_stream: bool,
     /// What to do about the task at the deadline.
     #[serde(skip_serializing_if = "OnDetach::is_detach")]
     pub on_deadline: OnDetach,
     /// What to do about the task when the application interrupts the following of it.
     #[serde(skip_serializing_if = "OnDetach::is_detach")]
     pub on_interrupt: OnDetach,
+}
+
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 impl Default for Policy {
@@ -55,6 +67,8 @@ impl Default for Policy {
             result_patience: Duration::from_secs(60),
             not_found_grace: Duration::from_secs(30),
             not_found_wait: Duration::from_secs(5),
+            no_progress: Duration::from_secs(600),
+            start_by_stream: true,
             on_deadline: OnDetach::Detach,
             on_interrupt: OnDetach::Detach,
         }

@@ -5,11 +5,12 @@ use std::fmt::Debug;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::build_error::BuildError;
 use crate::error::{ApiError, ReadError, ReadErrorKind};
-use crate::event::{RawEvent, Status};
+use crate::event::{OutputPiece, RawEvent, Status};
 use crate::id::{Cursor, EventSeq, TaskId};
 use crate::key::IdempotencyKey;
 use crate::lenient::LenientList;
@@ -93,6 +94,15 @@ pub enum PollResult<O> {
 }
 
 impl<O> PollResult<O> {
+    /// Returns whether the result says that the task rests: it waits, or is over.
+    pub(crate) fn rests(&self) -> bool {
+        self.is_over()
+            || matches!(
+                self,
+                Self::Asking(_) | Self::Waiting(_) | Self::Paused(_) | Self::Ready(_)
+            )
+    }
+
     /// Returns whether the result says that the task is over.
     pub(crate) fn is_over(&self) -> bool {
         match self {
@@ -142,11 +152,16 @@ pub enum WriteRequest<'a> {
         question: &'a Question,
         /// The answer.
         answer: &'a Answer,
-        /// The idempotency key, if answers have one.
+        /// The idempotency key, or the id of ours by which a read finds the answer, if answers have one.
         key: Option<&'a IdempotencyKey>,
     },
     /// A message that answers no question.
-    Message(&'a str),
+    Message {
+        /// The message.
+        text: &'a str,
+        /// The id of ours by which a read finds the message, if messages have one.
+        key: Option<&'a IdempotencyKey>,
+    },
     /// Stops the task.
     Cancel,
 }
@@ -187,6 +202,32 @@ impl CreatedTask {
     }
 }
 
+/// What a reply to a start request, or the first event of the stream that it opened, says.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Started<O> {
+    /// The server created a task. It may be over already, or ask something: then this says what a read of it would.
+    Task(CreatedTask, Option<Box<PollResult<O>>>),
+    /// The server answered at once, without a task.
+    Answer(O),
+}
+
+impl<O> Started<O> {
+    /// Returns the id of the task, if there is one.
+    pub fn task(&self) -> Option<&TaskId> {
+        match self {
+            Self::Task(created, _) => Some(&created.id),
+            Self::Answer(_) => None,
+        }
+    }
+}
+
+impl<O> From<CreatedTask> for Started<O> {
+    fn from(created: CreatedTask) -> Self {
+        Self::Task(created, None)
+    }
+}
+
 /// What identifies the task of a start request whose reply was lost.
 ///
 /// Of the first message to the agent it contains only a digest and the beginning.
@@ -202,6 +243,9 @@ pub struct MatchCriteria {
     /// How that message begins, for people to read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    /// An id of ours in the request, by which a read finds exactly the tasks that the request created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
 }
 
 impl MatchCriteria {
@@ -220,6 +264,23 @@ impl MatchCriteria {
         let begin = text.trim().lines().next().unwrap_or_default();
         self.digest = Some(Self::digest_of(text));
         self.title = Some(begin.chars().take(MAX_TITLE).collect());
+        self
+    }
+
+    /// Creates criteria that match exactly the tasks of a request that contains this id of ours.
+    #[must_use]
+    pub fn reference(key: &IdempotencyKey) -> Self {
+        Self {
+            reference: Some(key.as_str().to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// Replaces the id of ours by the one in another request.
+    pub(crate) fn refer_to(mut self, key: Option<&IdempotencyKey>) -> Self {
+        if self.reference.is_some() {
+            self.reference = key.map(|key| key.as_str().to_owned());
+        }
         self
     }
 
@@ -309,8 +370,12 @@ pub struct Capabilities {
     pub start: Safety,
     /// What makes an answer safe to repeat.
     pub answer: Safety,
+    /// Whether the reply to a start request may be a stream, whose first event names the task.
+    pub start_by_stream: bool,
     /// Whether there is an event stream.
     pub stream: bool,
+    /// Whether each stream begins with the whole task, in the place of numbered events that could be asked for again.
+    pub snapshots: bool,
     /// Whether the events of the stream can be listed, too.
     pub events: bool,
     /// Whether a task can be cancelled.
@@ -340,7 +405,9 @@ impl Capabilities {
     pub const LEAST: Self = Self {
         start: Safety::Once,
         answer: Safety::Once,
+        start_by_stream: false,
         stream: false,
+        snapshots: false,
         events: false,
         cancel: false,
         message: false,
@@ -444,7 +511,63 @@ pub trait Provider:
     ///
     /// # Errors
     /// Returns an error if the reply contains no id.
-    fn read_start(&self, reply: &Response) -> Result<CreatedTask, ReadError>;
+    fn read_start(&self, reply: &Response) -> Result<Started<Self::Output>, ReadError>;
+
+    /// Builds the request that starts `job` and whose reply is a stream: its first event names the task, and the rest is
+    /// the task's stream.
+    ///
+    /// # Errors
+    /// Returns an error if the job cannot be encoded into a request, or if the provider has no such start.
+    fn start_stream(
+        &self,
+        _job: &Self::Job,
+        _key: Option<&IdempotencyKey>,
+    ) -> Result<Request, BuildError> {
+        Err(BuildError::new(format!(
+            "{} starts no task by a stream",
+            Self::NAME
+        )))
+    }
+
+    /// Reads an event of the stream that a start request opened, until one names the task; returns `None` for an event
+    /// that says nothing.
+    ///
+    /// # Errors
+    /// Returns an error if the event cannot be read: nobody knows what the start has done.
+    fn read_started(
+        &self,
+        _event: &sse::Event<'_>,
+    ) -> Result<Option<Started<Self::Output>>, ReadError> {
+        Ok(None)
+    }
+
+    /// Says whether an event is an error of the server.
+    ///
+    /// # Errors
+    /// Returns the server's error.
+    fn classify_event(&self, _event: &sse::Event<'_>) -> Result<(), ApiError> {
+        Ok(())
+    }
+
+    /// Reads a stored direct answer back: what [`raw`](Output::raw) gave of the one in [`Started::Answer`].
+    fn stored_answer(&self, _raw: Value) -> Option<Self::Output> {
+        None
+    }
+
+    /// Builds a request that starts the same again as a new task, from an earlier one that [`start`](Self::start) built.
+    ///
+    /// # Errors
+    /// Returns an error if the key cannot be encoded into the request.
+    fn start_again(
+        &self,
+        request: Request,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Request, BuildError> {
+        match key {
+            Some(key) => request.keyed(key),
+            None => Ok(request),
+        }
+    }
 
     /// Builds the request of one read.
     ///
@@ -462,6 +585,11 @@ pub trait Provider:
         read: &ReadKind,
         reply: &Response,
     ) -> Result<PollResult<Self::Output>, ReadError>;
+
+    /// Returns the status in a reply that shows what the task asks, where one read says both.
+    fn status_beside_questions(&self, _reply: &Response) -> Option<Status> {
+        None
+    }
 
     /// Builds the request of a write to a task.
     ///
@@ -486,7 +614,7 @@ pub trait Provider:
     }
 
     /// Returns whether a write made after `cursor` shows in a reply to [`ReadKind::Questions`]; `text` is what was
-    /// written.
+    /// written, and `key` the id of ours in it, if writes have one.
     ///
     /// # Errors
     /// Returns an error if the reply cannot be read.
@@ -496,12 +624,18 @@ pub trait Provider:
         _reply: &Response,
         _cursor: &Cursor,
         _text: &str,
+        _key: Option<&IdempotencyKey>,
     ) -> Result<Confirmation, ReadError> {
         Ok(Confirmation::Absent)
     }
 
-    /// Returns what identifies the task of this start, if the provider's tasks can be searched.
-    fn match_criteria(&self, _job: &Self::Job) -> Option<MatchCriteria> {
+    /// Returns what identifies the task of this start, whose request contains this key, if the provider's tasks can be
+    /// searched. Criteria with a [`reference`](MatchCriteria::reference) match the tasks of this start alone.
+    fn match_criteria(
+        &self,
+        _job: &Self::Job,
+        _key: Option<&IdempotencyKey>,
+    ) -> Option<MatchCriteria> {
         None
     }
 
@@ -569,6 +703,18 @@ pub trait Provider:
         Ok(None)
     }
 
+    /// Reads the first event of a stream, where that is the whole task; returns `None` if this event is not.
+    ///
+    /// # Errors
+    /// Returns an error if the event cannot be read; the stream continues.
+    fn read_snapshot(
+        &self,
+        _id: &TaskId,
+        _event: &sse::Event<'_>,
+    ) -> Result<Option<StreamSnapshot<Self::Output>>, ReadError> {
+        Ok(None)
+    }
+
     /// Adds to a question that an event asked the events before it, oldest first and its own last.
     fn add_context(&self, question: Question, events: &[RawEvent]) -> Question {
         question.with_messages(events.iter().map(|event| event.data.clone()).collect())
@@ -597,6 +743,39 @@ pub struct StreamEvent {
     /// The status that the event ended and the one that it began, if it names them. The client reports the change only
     /// if the first one is the status last seen, so that an old event does not undo what a read has shown since.
     pub status_change: Option<(Status, Status)>,
+    /// The piece of the answer that the event brings.
+    pub output: Option<OutputPiece>,
+}
+
+/// The whole task, as the first event of a stream shows it: it counts as a read.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StreamSnapshot<O> {
+    /// What a read of the task would say.
+    pub result: PollResult<O>,
+    /// The status.
+    pub status: Option<Status>,
+    /// What there is of the answer so far.
+    pub output: Vec<OutputPiece>,
+}
+
+impl<O> StreamSnapshot<O> {
+    /// Creates a snapshot of a task without an answer so far.
+    #[must_use]
+    pub const fn new(result: PollResult<O>, status: Option<Status>) -> Self {
+        Self {
+            result,
+            status,
+            output: Vec::new(),
+        }
+    }
+
+    /// Sets what there is of the answer.
+    #[must_use]
+    pub fn with_output(mut self, output: Vec<OutputPiece>) -> Self {
+        self.output = output;
+        self
+    }
 }
 
 impl StreamEvent {
@@ -607,7 +786,15 @@ impl StreamEvent {
             event,
             kind,
             status_change: None,
+            output: None,
         }
+    }
+
+    /// Adds the piece of the answer that the event brings.
+    #[must_use]
+    pub fn with_output(mut self, piece: OutputPiece) -> Self {
+        self.output = Some(piece);
+        self
     }
 
     /// Adds that the event changed the task's status from one to another.
@@ -626,6 +813,13 @@ pub enum EventKind {
     Working,
     /// The event does not say whether the task works or waits.
     Neutral,
+    /// The task has this status. What it means, a read of the task says, which is made if the status is news.
+    Status {
+        /// The status.
+        status: Status,
+        /// Whether the task rests in it: it waits or is over. The server may end the stream there.
+        rests: bool,
+    },
     /// The task waits for an answer to this question, unless a later event or read says otherwise.
     Asking(Question),
     /// The task seems to be over.

@@ -16,6 +16,8 @@ pub enum QuestionKind {
     Approval,
     /// A JSON object.
     Data,
+    /// A sign-in or a permission that a human gives elsewhere. The task may go on by itself then; an answer is allowed.
+    Authentication,
     /// A kind that this version does not know; the payload describes it.
     Other(String),
 }

@@ -43,6 +43,8 @@ pub enum WaitReason {
     ConfirmingGone,
     /// The server may still be processing the previous attempt.
     Conflict,
+    /// The reply to the start was lost, and the client looks for its task.
+    Locate,
     /// The client finds out whether a write arrived.
     Reconcile,
     /// The task completed and its answer cannot be read yet.
@@ -72,6 +74,7 @@ impl WaitReason {
             Self::NotVisibleYet => "the new task may not be visible yet",
             Self::ConfirmingGone => "confirming that the task is gone",
             Self::Conflict => "the server may still be processing the previous attempt",
+            Self::Locate => "looking for the task of the start",
             Self::Reconcile => "checking whether a write arrived",
             Self::Result => "the result cannot be read yet",
             Self::Cancelling => "waiting for the task to stop",
@@ -183,6 +186,8 @@ pub enum RequestPurpose {
     Start,
     /// Starts the task again: the previous attempt did nothing, or has the same key.
     StartAgain,
+    /// Looks for the task of a start whose reply was lost.
+    Locate,
     /// Polls the status.
     Status,
     /// Reads the questions that the agent asks.
@@ -216,6 +221,7 @@ impl RequestPurpose {
         match self {
             Self::Start => "start the task",
             Self::StartAgain => "start the task again",
+            Self::Locate => "look for the task of the start",
             Self::Status => "poll the status",
             Self::Questions => "read the questions",
             Self::Events => "read the list of events",

@@ -52,7 +52,7 @@ impl<O> RunResult<O> {
     /// Returns the answer, or an error that says what happened instead.
     ///
     /// # Errors
-    /// Returns an error for everything but [`Outcome::Succeeded`].
+    /// Returns an error for everything but [`Outcome::Succeeded`] and [`Outcome::Answered`].
     pub fn into_answer(self) -> Result<O, Error> {
         match self {
             Self::Ended(outcome) => outcome.into_answer(),

@@ -172,6 +172,13 @@ impl Snapshot {
         self.is_unknown() && start.is_some_and(|start| start.request.is_some())
     }
 
+    /// Returns whether the task of a start with unknown outcome can be found by an id of ours in its request, exactly.
+    #[must_use]
+    pub fn is_traceable(&self) -> bool {
+        let criteria = self.match_criteria();
+        self.is_unknown() && criteria.is_some_and(|criteria| criteria.reference.is_some())
+    }
+
     /// Returns whether this contains nothing but an id that somebody entered: nothing of the task was read, it was not
     /// started here, and no write is pending. Such an id may be a typing error and is not worth storing.
     #[must_use]
@@ -537,6 +544,8 @@ pub(crate) enum SavedEnd {
         likely: bool,
     },
     Deadline,
+    /// The answer that came at once, without a task.
+    Answered(Value),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

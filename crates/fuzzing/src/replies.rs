@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use taskward_core::http::StatusCode;
 use taskward_core::{
     Answer, Cursor, EventKind, IdempotencyKey, Operation, Output, Provider, ReadErrorKind,
-    ReadKind, Response, TaskId, sse,
+    ReadKind, Response, Started, TaskId, sse,
 };
 use taskward_providers::agent_harness::{AgentHarness, Transcript, operations as harness};
 use taskward_providers::nanonets::types::{CreateAgentRequest, UpdateAgentRequest};
@@ -112,9 +112,9 @@ fn harness_operations(reply: &Response) {
 }
 
 fn provider<P: Provider>(provider: &P, reply: &Response) {
-    if let Ok(started) = provider.read_start(reply) {
+    if let Ok(Started::Task(created, _)) = provider.read_start(reply) {
         // An id that names nothing is not asked for.
-        let id = started.id;
+        let id = created.id;
         let asked = id
             .check()
             .and_then(|()| provider.read_request(&id, &ReadKind::Status));
@@ -142,7 +142,7 @@ fn provider<P: Provider>(provider: &P, reply: &Response) {
     }
     if let Ok(mark) = provider.cursor(&id, reply) {
         for mark in [&mark, &Cursor::new(""), &Cursor::new("7:x")] {
-            let confirmation = provider.find_write(&id, reply, mark, "hello");
+            let confirmation = provider.find_write(&id, reply, mark, "hello", None);
             assert!(confirmation.is_ok(), "the same reply was read before");
         }
     }

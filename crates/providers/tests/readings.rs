@@ -253,7 +253,13 @@ fn what_a_platform_has_no_call_for_is_refused_before_anything_is_sent() {
             "this platform's interface has no such call",
         ),
         (
-            AgentHarness.write_request(&id, &WriteRequest::Message("x")),
+            AgentHarness.write_request(
+                &id,
+                &WriteRequest::Message {
+                    text: "x",
+                    key: None,
+                },
+            ),
             "this platform's interface has no such call",
         ),
         (

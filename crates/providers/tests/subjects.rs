@@ -97,7 +97,7 @@ const READS: &[(&str, &[Place], Read)] = &[
         Nanonets.cursor(&task(), reply).map(drop)
     }),
     ("nanonets landed", MESSAGES, |reply| {
-        let confirmation = Nanonets.find_write(&task(), reply, &Cursor::new(""), "x");
+        let confirmation = Nanonets.find_write(&task(), reply, &Cursor::new(""), "x", None);
         confirmation.map(drop)
     }),
     ("nanonets opening", MESSAGES, |reply| {

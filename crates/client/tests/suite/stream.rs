@@ -9,7 +9,7 @@ use taskward_core::{
     Answer, BuildError, Capabilities, Confirmation, CreatedTask, Cursor, ErrorKind, Event,
     EventKind, EventSeq, IdempotencyKey, Job, NumberedEvent, Output as _, Policy, PollResult,
     Provider, ProviderDefaults, Question, QuestionKind, RawEvent, ReadError, ReadErrorKind,
-    ReadKind, Request, Response, RunResult, Safety, Status, StreamEvent, Target, TaskId,
+    ReadKind, Request, Response, RunResult, Safety, Started, Status, StreamEvent, Target, TaskId,
     UnconfirmedEnd, WriteRequest, sse,
 };
 
@@ -63,8 +63,8 @@ impl Provider for Toy {
         key.map_or(Ok(request.clone()), |key| request.keyed(key))
     }
 
-    fn read_start(&self, reply: &Response) -> Result<CreatedTask, ReadError> {
-        Ok(CreatedTask::new(TaskId::new(text(reply)), None))
+    fn read_start(&self, reply: &Response) -> Result<Started<Text>, ReadError> {
+        Ok(CreatedTask::new(TaskId::new(text(reply)), None).into())
     }
 
     fn read_request(&self, id: &TaskId, read: &ReadKind) -> Result<Request, BuildError> {
@@ -115,6 +115,7 @@ impl Provider for Toy {
         _reply: &Response,
         _mark: &Cursor,
         _text: &str,
+        _: Option<&IdempotencyKey>,
     ) -> Result<Confirmation, ReadError> {
         Ok(Confirmation::Absent)
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::CancelResult;
 use crate::event::Status;
+use crate::id::TaskId;
 use crate::reason::FailedAttempt;
 
 /// Why it is unknown whether a start was applied.
@@ -28,6 +29,18 @@ pub enum UnknownReason {
     },
     /// The process ended before the reply to the start came.
     ProcessEnded,
+    /// The reply to the start was lost, and no task of it was listed for so long.
+    NotListed {
+        /// How the exchange failed; `None` if its process ended.
+        last: Option<FailedAttempt>,
+        /// For how many seconds the client looked.
+        seconds: u64,
+    },
+    /// The server made several tasks of the start: none of them is adopted.
+    SeveralTasks {
+        /// The tasks.
+        tasks: Vec<TaskId>,
+    },
     /// It is unknown whether the message that began a turn arrived.
     Message(LostMessage),
 }
@@ -39,7 +52,11 @@ impl UnknownReason {
         match self {
             Self::Deadline { .. } => true,
             Self::Message(lost) => lost.is_deadline,
-            Self::Attempt(_) | Self::KeyTooOld { .. } | Self::ProcessEnded => false,
+            Self::Attempt(_)
+            | Self::KeyTooOld { .. }
+            | Self::ProcessEnded
+            | Self::NotListed { .. }
+            | Self::SeveralTasks { .. } => false,
         }
     }
 }
@@ -57,6 +74,21 @@ impl fmt::Display for UnknownReason {
             ),
             Self::ProcessEnded => {
                 f.write_str("the process ended before the reply to the start came")
+            }
+            Self::NotListed { last, seconds } => {
+                match last {
+                    Some(failed) => failed.fmt(f)?,
+                    None => Self::ProcessEnded.fmt(f)?,
+                }
+                write!(f, "; no task of it was listed within {seconds} s")
+            }
+            Self::SeveralTasks { tasks } => {
+                let tasks: Vec<&str> = tasks.iter().map(TaskId::as_str).collect();
+                let tasks = tasks.join(", ");
+                write!(
+                    f,
+                    "the server made several tasks of this one start: {tasks}"
+                )
             }
             Self::Message(lost) => lost.fmt(f),
         }

@@ -38,6 +38,8 @@ pub(super) struct Follow<P: Provider> {
     pub(super) questions: Questions,
     pub(super) writes: Writes,
     pub(super) turn: Option<Turn>,
+    /// The last time of which it was reported that nothing has changed since, by the server's clock.
+    pub(super) no_progress_since: Option<Timestamp>,
     /// The server's error for the last answer, message or cancel that was refused; `None` if the client refused it.
     pub(super) refused: Option<ApiError>,
 }
@@ -85,6 +87,7 @@ impl<P: Provider> Follow<P> {
             questions: Questions::default(),
             writes: Writes::default(),
             turn: None,
+            no_progress_since: None,
             refused: None,
         }
     }

@@ -8,6 +8,7 @@ use crate::id::IntentId;
 use crate::outcome::UnknownReason;
 use crate::provider::MatchCriteria;
 use crate::request::Request;
+use crate::seed::{Seed, hex};
 use crate::time::Timestamp;
 
 /// How old an idempotency key may be when it is sent again: servers forget keys, and none says when.
@@ -33,6 +34,24 @@ pub(super) struct Intent {
     pub(super) criteria: Option<MatchCriteria>,
     /// What starts the same again; absent for a start of an older version.
     pub(super) kept: Option<KeptStart>,
+}
+
+impl Intent {
+    /// Creates what is kept of a start whose request has this digest.
+    pub(super) fn new(
+        digest: &str,
+        criteria: Option<MatchCriteria>,
+        kept: KeptStart,
+        seed: &Seed,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id: IntentId::new(hex(&seed.derive("intent", digest.as_bytes())[..6])),
+            begun_at: now,
+            criteria,
+            kept: Some(kept),
+        }
+    }
 }
 
 /// A start with unknown outcome.

@@ -54,6 +54,10 @@ pub(super) struct Sent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     Start,
+    /// Starts the task, and opens the stream that names it. Once it is sent it belongs to the stream of the start.
+    StartStream,
+    /// Lists the tasks that a start whose reply was lost may have created.
+    Locate,
     Read(Read),
     /// The read that must precede a write.
     Check,
@@ -145,13 +149,12 @@ impl Link {
         purpose
     }
 
-    /// Notes that the planned request of this id was sent; returns its purpose. The one that opens a stream is given
-    /// away.
+    /// Notes that the planned request of this id was sent; returns its purpose. One that opens a stream is given away.
     pub(super) fn sent(&mut self, id: ExchangeId, now: Timestamp) -> Option<Purpose> {
         let planned = self.planned().filter(|planned| planned.id == id);
         let purpose = planned?.purpose;
         *self = match purpose {
-            Purpose::OpenStream(_) => Self::Idle,
+            Purpose::OpenStream(_) | Purpose::StartStream => Self::Idle,
             _ => Self::InFlight(Sent {
                 id,
                 purpose,

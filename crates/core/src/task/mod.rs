@@ -29,24 +29,24 @@ mod writes;
 
 use bytes::Bytes;
 
-use crate::again::{KeptStart, StartAgain};
+use crate::again::StartAgain;
 use crate::budget::OriginBudget;
 use crate::credential::Credential;
 use crate::error::{ApiError, Error, ErrorKind};
 use crate::event::Status;
 use crate::failure::ExchangeFailure;
-use crate::id::{EventNo, EventSeq, ExchangeId, IntentId, MessageNo, QuestionId, Revision, TaskId};
+use crate::id::{EventNo, EventSeq, ExchangeId, MessageNo, QuestionId, Revision, TaskId};
 use crate::key::IdempotencyKey;
+use crate::operation::Safety;
 use crate::origin::Origin;
 use crate::outcome::Outcome;
 use crate::policy::Policy;
-use crate::provider::{MatchCriteria, Provider};
+use crate::provider::Provider;
 use crate::question::{Answer, AnswerError, Question};
 use crate::reason::{FailedAttempt, RetryReason};
-use crate::request::Request;
 use crate::response::{Head, Response};
 use crate::retry::AttemptError;
-use crate::seed::{Seed, hex};
+use crate::seed::Seed;
 use crate::snapshot::{ResumeError, Snapshot, TakenUp};
 use crate::step::Step;
 use crate::time::Timestamp;
@@ -55,14 +55,13 @@ use cancel::Cancel;
 use clocks::Deadlines;
 use env::Env;
 use follow::{Cx, Follow};
-use intent::Intent;
 pub use intent::UnconfirmedStart;
 use link::{Link, Purpose, Read, Report};
 use outbox::Outbox;
 pub use park::Parked;
 use phase::{Move, Phase};
-use starting::Starting;
-use stream::{MAX_UNREAD, Stream};
+use starting::{BuiltStart, KeyChoice, StartForm, StartState, Starting};
+use stream::MAX_UNREAD;
 use turn::{Turn, TurnState};
 
 /// One remote task, from start to answer, as a state machine without I/O.
@@ -173,17 +172,16 @@ impl<P: Provider> Task<P> {
         seed: Seed,
         now: Timestamp,
     ) -> Result<Self, Error> {
-        let safety = provider.capabilities().start;
-        let mut request = provider.start(job, key.as_ref())?.freeze(&seed);
-        let digest = request.digest();
-        if safety == crate::Safety::Keyed && key.is_none() {
-            let key = IdempotencyKey::mint(&seed, "start", digest.as_bytes());
-            request = provider.start(job, Some(&key))?.freeze(&seed);
-        }
-        let criteria = provider.match_criteria(job);
-        Ok(Self::starting(
-            provider, request, criteria, policy, seed, now,
-        ))
+        let can = provider.capabilities();
+        let form = match can.start_by_stream && policy.start_by_stream {
+            true => StartForm::Stream,
+            false => StartForm::Reply,
+        };
+        let key = KeyChoice::of(can.start, key);
+        let built = starting::build(&provider, job, form, key, &seed, now)?;
+        let has_other = form == StartForm::Stream || can.start == Safety::Traceable;
+        let job = has_other.then(|| Box::new(job.clone()));
+        Ok(Self::starting(provider, built, job, policy, seed, now))
     }
 
     /// Creates a new task from the start request of another one, under a key of its own: the caller's, or else a fresh
@@ -204,13 +202,21 @@ impl<P: Provider> Task<P> {
             let error = ResumeError::Provider { found, expected };
             return Err(Error::new(ErrorKind::Input, error.to_string()));
         }
-        let mut request = again.request;
-        if provider.capabilities().start == crate::Safety::Keyed {
-            let mint = || IdempotencyKey::mint(&seed, "start", request.digest().as_bytes());
-            let key = key.unwrap_or_else(mint);
-            request = request.keyed(&key)?;
-        }
-        let mut task = Self::starting(provider, request, again.criteria, policy, seed, now);
+        let request = again.request;
+        let key = match KeyChoice::of(provider.capabilities().start, key) {
+            KeyChoice::None => None,
+            KeyChoice::Own(key) => Some(key),
+            KeyChoice::Minted => {
+                let digest = request.digest();
+                Some(IdempotencyKey::mint(&seed, "start", digest.as_bytes()))
+            }
+        };
+        let request = provider.start_again(request, key.as_ref())?;
+        let criteria = again
+            .criteria
+            .map(|criteria| criteria.refer_to(key.as_ref()));
+        let built = BuiltStart::of_reply(request, key, criteria, &seed, now);
+        let mut task = Self::starting(provider, built, None, policy, seed, now);
         // A start request belongs to the server that it was for: another server does not know its agents.
         task.env.origin = again.origin;
         Ok(task)
@@ -218,23 +224,19 @@ impl<P: Provider> Task<P> {
 
     fn starting(
         provider: P,
-        request: Request,
-        criteria: Option<MatchCriteria>,
+        built: BuiltStart,
+        job: Option<Box<P::Job>>,
         policy: Policy,
         seed: Seed,
         now: Timestamp,
     ) -> Self {
-        let digest = request.digest();
-        let intent = Intent {
-            id: IntentId::new(hex(&seed.derive("intent", digest.as_bytes())[..6])),
-            begun_at: now,
-            criteria,
-            kept: Some(KeptStart::of(&request)),
-        };
-        let starting = Starting::new(request, provider.capabilities().start, now);
+        let state = StartState::Sending(built.request);
+        let safety = provider.capabilities().start;
+        let mut starting = Starting::new(state, built.digest, safety, now);
+        (starting.job, starting.key) = (job, built.key);
         let phase = Phase::Starting(Box::new(starting));
         let mut env = Env::new(provider, policy, seed, now);
-        env.intent = Some(intent);
+        env.intent = Some(built.intent);
         let mut task = Self::new(env, phase);
         task.out.save.need();
         task
@@ -322,7 +324,8 @@ impl<P: Provider> Task<P> {
     }
 
     /// Takes up a stored task again under the deadlines of `policy`. A task whose id is known is followed, and a start
-    /// with an idempotency key whose outcome is unknown is sent again, with the same key and bytes. Every other task is
+    /// with an idempotency key whose outcome is unknown is sent again, with the same key and bytes; the task of one that
+    /// contains an id of ours is looked for, and found exactly. Every other task is
     /// resumed as by [`resume`](Self::resume): if it is an [`unconfirmed_start`](Self::unconfirmed_start), a
     /// [`Search`](crate::Search) can find its task.
     ///
@@ -335,7 +338,7 @@ impl<P: Provider> Task<P> {
         now: Timestamp,
     ) -> Result<Self, ResumeError> {
         let is_followed = saved.task().is_some() && !saved.is_undelivered();
-        let saved = if is_followed || saved.is_repeatable() {
+        let saved = if is_followed || saved.is_repeatable() || saved.is_traceable() {
             saved.reopened(policy, now)
         } else {
             saved
@@ -400,9 +403,11 @@ impl<P: Provider> Task<P> {
                 }
             }
             // The stream's region owns this exchange from here on, so that another request can be sent beside it.
-            Purpose::OpenStream(_) => {
-                if let Some(stream) = self.phase.stream_mut() {
-                    stream.opening(id, now);
+            Purpose::OpenStream(_) => self.phase.stream_mut().opening(id, now),
+            Purpose::StartStream => {
+                if let Phase::Starting(starting) = &mut self.phase {
+                    starting.attempts += 1;
+                    starting.stream.opening(id, now);
                 }
             }
             Purpose::Write => {
@@ -416,15 +421,13 @@ impl<P: Provider> Task<P> {
                     follow.writes.recheck(now);
                 }
             }
-            Purpose::Read(_) | Purpose::Check | Purpose::Reconcile => {}
+            Purpose::Read(_) | Purpose::Locate | Purpose::Check | Purpose::Reconcile => {}
         }
     }
 
     /// Acknowledges [`Step::Close`].
     pub fn closed(&mut self, id: ExchangeId) {
-        if let Some(stream) = self.phase.stream_mut() {
-            stream.closed(id);
-        }
+        self.phase.stream_mut().closed(id);
     }
 
     /// Acknowledges [`Step::Event`], and moves the stored event sequence if the event came from the stream.
@@ -433,9 +436,7 @@ impl<P: Provider> Task<P> {
             return;
         };
         self.out.record.told(self.env.now);
-        if let Some(stream) = self.phase.stream_mut() {
-            stream.taken(event);
-        }
+        self.phase.stream_mut().taken(event);
     }
 
     /// Records a complete reply.
@@ -446,7 +447,7 @@ impl<P: Provider> Task<P> {
     /// Records a failed exchange or a broken stream.
     pub fn handle_failure(&mut self, id: ExchangeId, failure: ExchangeFailure, now: Timestamp) {
         self.env.advance(now);
-        match self.phase.stream_mut().and_then(|stream| stream.of(id)) {
+        match self.phase.stream_mut().of(id) {
             Some(open) => open.end = Some(AttemptError::Wire(failure).record()),
             None => self.report(id, Err(failure), now),
         }
@@ -457,12 +458,12 @@ impl<P: Provider> Task<P> {
         // Only a failure without a head brought no byte of the server.
         let has_head = !matches!(&report, Err(failure) if failure.head().is_none());
         let (phase, cx) = self.parts();
-        let mut stream = phase.stream_mut();
-        if let Some(opening) = stream.as_mut().and_then(|stream| stream.opening_of(id)) {
+        let stream = phase.stream_mut();
+        if let Some(opening) = stream.opening_of(id) {
             opening.report = Some(report);
         } else if let Some(sent) = cx.link.reported(id, report) {
             // A driver that waits for an exchange need not read the stream beside it: that time is no silence.
-            if let Some(open) = stream.and_then(Stream::open_mut) {
+            if let Some(open) = stream.open_mut() {
                 open.not_listening_for(now.since(sent));
             }
         } else {
@@ -477,9 +478,7 @@ impl<P: Provider> Task<P> {
     pub fn handle_head(&mut self, id: ExchangeId, _head: Head, now: Timestamp) {
         let now = self.env.advance(now);
         let (phase, mut cx) = self.parts();
-        let Some(stream) = phase.stream_mut() else {
-            return;
-        };
+        let stream = phase.stream_mut();
         if stream.opening_of(id).is_none() {
             return;
         }
@@ -498,8 +497,7 @@ impl<P: Provider> Task<P> {
     pub fn handle_chunk(&mut self, id: ExchangeId, bytes: Bytes, now: Timestamp) {
         let now = self.env.advance(now);
         let (phase, cx) = self.parts();
-        let stream = phase.task_mut().map(|follow| &mut follow.stream);
-        if let Some(open) = stream.and_then(|stream| stream.of(id)) {
+        if let Some(open) = phase.stream_mut().of(id) {
             open.last_byte_at = now;
             cx.env.liveness.last_byte_at = Some(now);
             if bytes.is_empty() {
@@ -519,7 +517,7 @@ impl<P: Provider> Task<P> {
     /// ended.
     pub fn handle_end(&mut self, id: ExchangeId, now: Timestamp) {
         self.env.advance(now);
-        if let Some(open) = self.phase.stream_mut().and_then(|stream| stream.of(id)) {
+        if let Some(open) = self.phase.stream_mut().of(id) {
             open.end = Some(FailedAttempt::new(
                 RetryReason::StreamEnded,
                 "the server ended the stream",
@@ -670,7 +668,7 @@ impl<P: Provider> Task<P> {
     fn go(&mut self, next: Move<P::Output>) {
         match next {
             Move::Stay => {}
-            Move::Follow(created) => self.begin(created),
+            Move::Follow(created, first) => self.begin(created, first),
             Move::End(outcome) => self.end(outcome),
             Move::Fetch | Move::Trace(_) => self.step(next),
         }

@@ -5,7 +5,7 @@ use crate::event::Status;
 use crate::id::TaskId;
 use crate::outcome::{NotStartedReason, Outcome, TaskFailure};
 use crate::policy::Policy;
-use crate::provider::{CreatedTask, Provider};
+use crate::provider::{CreatedTask, PollResult, Provider};
 use crate::snapshot::{SavedFinishing, SavedTerminal, Since};
 use crate::time::Timestamp;
 
@@ -17,10 +17,14 @@ use super::writes::Writes;
 
 /// The phases and the transitions between them, as drawn in ARCHITECTURE.md.
 pub(super) const EDGES: &[(&str, &str, &str)] = &[
-    ("Starting", "2xx with an id", "Following"),
     (
         "Starting",
-        "refused, not started, unknown, deadline",
+        "a reply or an event with an id, or the task found",
+        "Following",
+    ),
+    (
+        "Starting",
+        "answered at once, refused, not started, unknown, deadline",
         "Ended",
     ),
     ("Following", "completed", "Fetching"),
@@ -38,7 +42,7 @@ pub(super) const EDGES: &[(&str, &str, &str)] = &[
 #[derive(Debug)]
 pub(super) enum Phase<P: Provider> {
     /// The id is not known yet.
-    Starting(Box<Starting>),
+    Starting(Box<Starting<P>>),
     /// The id is known, and the task is running.
     Following(Box<Follow<P>>),
     /// The task is over, and its last words are being read.
@@ -125,6 +129,8 @@ pub(super) enum Last<P: Provider> {
         /// The start request, if its outcome is unknown.
         unresolved: Option<Box<UnresolvedStart>>,
         writes: Writes,
+        /// The stream that the start request opened: the driver may still hold it.
+        stream: Box<Stream>,
     },
     Task(Box<Follow<P>>),
 }
@@ -135,8 +141,8 @@ pub(super) enum Last<P: Provider> {
 pub(super) enum Move<O> {
     /// The task stays in its phase.
     Stay,
-    /// The server created the task.
-    Follow(CreatedTask),
+    /// The server created the task, and perhaps said what a read of it would.
+    Follow(CreatedTask, Option<Box<PollResult<O>>>),
     /// The task completed: its answer is read.
     Fetch,
     /// The task failed or was stopped: its steps are read.
@@ -223,8 +229,11 @@ impl<P: Provider> Phase<P> {
         let finishing = |follow, read| Self::Finishing(Box::new(Finishing { follow, read }));
         let ended = |outcome, last| Self::Ended(Box::new(Ended { outcome, last }));
         let to = match (self, next) {
-            (Self::Starting(starting), Move::Follow(created)) => {
+            (Self::Starting(starting), Move::Follow(created, _)) => {
                 let mut follow = Follow::new(created.id, None, policy, now);
+                if starting.stream.held_exchange().is_some() {
+                    follow.stream = starting.stream;
+                }
                 follow.created_at = Some(now);
                 follow.status = created.status;
                 follow.writes = starting.writes;
@@ -234,8 +243,12 @@ impl<P: Provider> Phase<P> {
                 // Only an unknown outcome leaves a task to be searched for, or a start to be sent again.
                 let unresolved = matches!(outcome, Outcome::Unknown { .. })
                     .then(|| Box::new(starting.unresolved(Some(now))));
-                let writes = starting.writes;
-                ended(outcome, Last::Start { unresolved, writes })
+                let last = Last::Start {
+                    unresolved,
+                    writes: starting.writes,
+                    stream: Box::new(starting.stream),
+                };
+                ended(outcome, last)
             }
             (Self::Following(follow), Move::Fetch) => {
                 let fetching = Fetching {
@@ -277,10 +290,10 @@ impl<P: Provider> Phase<P> {
             attempts: 0,
             temporary: false,
         };
-        let writes = Writes::default();
         let last = Last::Start {
             unresolved: None,
-            writes,
+            writes: Writes::default(),
+            stream: Box::new(Stream::unopened()),
         };
         Self::Ended(Box::new(Ended { outcome, last }))
     }
@@ -302,27 +315,30 @@ impl<P: Provider> Phase<P> {
         }
     }
 
-    /// Returns what is known of the task, once it has an id.
-    pub(super) fn task_mut(&mut self) -> Option<&mut Follow<P>> {
+    /// Returns the stream: of the task, or of a start that opens one. It never opens where the provider has none.
+    pub(super) fn stream(&self) -> &Stream {
         match self {
-            Self::Following(follow) => Some(follow),
-            Self::Finishing(finish) => Some(&mut finish.follow),
-            Self::Ended(ended) => match &mut ended.last {
-                Last::Task(follow) => Some(follow),
-                Last::Start { .. } => None,
+            Self::Starting(starting) => &starting.stream,
+            Self::Following(follow) => &follow.stream,
+            Self::Finishing(finish) => &finish.follow.stream,
+            Self::Ended(ended) => match &ended.last {
+                Last::Start { stream, .. } => stream,
+                Last::Task(follow) => &follow.stream,
             },
-            Self::Starting(_) => None,
         }
     }
 
-    /// Returns the stream of a task with an id; it never opens where the provider has none.
-    pub(super) fn stream(&self) -> Option<&Stream> {
-        self.task().map(|task| &task.stream)
-    }
-
-    /// Returns the stream of a task with an id; it never opens where the provider has none.
-    pub(super) fn stream_mut(&mut self) -> Option<&mut Stream> {
-        self.task_mut().map(|task| &mut task.stream)
+    /// Returns the stream: of the task, or of a start that opens one.
+    pub(super) fn stream_mut(&mut self) -> &mut Stream {
+        match self {
+            Self::Starting(starting) => &mut starting.stream,
+            Self::Following(follow) => &mut follow.stream,
+            Self::Finishing(finish) => &mut finish.follow.stream,
+            Self::Ended(ended) => match &mut ended.last {
+                Last::Start { stream, .. } => stream,
+                Last::Task(follow) => &mut follow.stream,
+            },
+        }
     }
 
     /// Reports what became of each pending write; this may end a turn.

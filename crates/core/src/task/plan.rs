@@ -25,7 +25,7 @@ use super::follow::{Cx, Follow};
 use super::intent::old_key;
 use super::link::{Exchange, Purpose, Read};
 use super::phase::{Finishing, LastRead, Move, Phase};
-use super::stream::{OPENING, Stream, StreamState};
+use super::stream::{OPENING, StreamState};
 use super::writes::PendingWrite;
 
 /// The earliest of several exchanges that are due.
@@ -36,7 +36,7 @@ pub(super) struct NextExchange<T> {
 }
 
 impl<T> NextExchange<T> {
-    fn offer(&mut self, due: Timestamp, why: WaitReason, what: Option<T>) {
+    pub(super) fn offer(&mut self, due: Timestamp, why: WaitReason, what: Option<T>) {
         if due < self.due {
             *self = Self {
                 due,
@@ -88,7 +88,7 @@ impl<P: Provider> Task<P> {
                 self.go(next);
                 continue;
             }
-            let readable = self.phase.stream().and_then(Stream::readable);
+            let readable = self.phase.stream().readable();
             if let Some(sent) = self.link.in_flight() {
                 return Step::InFlight {
                     id: sent.id,
@@ -96,8 +96,8 @@ impl<P: Provider> Task<P> {
                 };
             }
             let now = self.env.now;
-            if let (Some(_), Some(stream)) = (readable, self.phase.stream_mut()) {
-                stream.listen(now);
+            if readable.is_some() {
+                self.phase.stream_mut().listen(now);
             }
             match self.plan().due_purpose(now) {
                 Ok(purpose) => {
@@ -128,7 +128,7 @@ impl<P: Provider> Task<P> {
             let event = event.clone();
             return Some(Step::Event { no, id, event });
         }
-        if let Some(id) = self.phase.stream().and_then(Stream::to_close) {
+        if let Some(id) = self.phase.stream().to_close() {
             return Some(Step::Close { id });
         }
         if !is_ended {
@@ -139,7 +139,7 @@ impl<P: Provider> Task<P> {
             return Some(Step::Save { revision });
         }
         self.link.forget();
-        let held = self.phase.stream_mut().and_then(Stream::drop_held);
+        let held = self.phase.stream_mut().drop_held();
         Some(held.map_or(Step::Done, |id| Step::Close { id }))
     }
 
@@ -234,9 +234,7 @@ impl<P: Provider> Task<P> {
             purpose: None,
         };
         match &self.phase {
-            Phase::Starting(starting) => {
-                plan.offer(starting.due, starting.why, Some(Purpose::Start));
-            }
+            Phase::Starting(starting) => starting.plan(&self.env, &mut plan),
             Phase::Following(follow) => follow.plan(&self.env, &self.cancel, &mut plan),
             Phase::Finishing(finish) => match &finish.read {
                 LastRead::Fetching(fetching) => {
@@ -279,7 +277,7 @@ impl<P: Provider> Task<P> {
         let (id, request) = (exchange.id, exchange.request.clone());
         let limits = self.limits(&exchange.purpose);
         Some(match exchange.purpose {
-            Purpose::OpenStream(_) => Step::Open {
+            Purpose::OpenStream(_) | Purpose::StartStream => Step::Open {
                 id,
                 request,
                 limits,
@@ -301,10 +299,13 @@ impl<P: Provider> Task<P> {
             (Purpose::Read(Read::Status), Phase::Following(follow)) => {
                 return follow.poller.status_limits().within(left);
             }
-            (Purpose::Start, Phase::Starting(starting)) if starting.request.is_form() => {
+            (Purpose::Start, Phase::Starting(starting)) if starting.sends_a_form() => {
                 (Kind::Upload, starting.safety)
             }
             (Purpose::Start, Phase::Starting(starting)) => (Kind::Plain, starting.safety),
+            (Purpose::StartStream, Phase::Starting(starting)) => {
+                (Kind::OpenStream, starting.safety)
+            }
             (Purpose::Write, Phase::Following(follow)) => {
                 let write = follow
                     .writes
@@ -331,14 +332,18 @@ impl<P: Provider> Task<P> {
         {
             return;
         }
-        let start_sent = self.link.has_sent(Purpose::Start);
+        let start_sent =
+            self.link.has_sent(Purpose::Start) || self.phase.stream().held_exchange().is_some();
         let detached = self.detached();
         let (phase, mut cx) = self.parts();
         let next = match phase {
-            Phase::Starting(starting) if starting.maybe_received || start_sent => Move::End(
-                cx.env
-                    .unknown_start(UnknownReason::Deadline { last: None }, false),
-            ),
+            Phase::Starting(starting) if starting.maybe_received || start_sent => {
+                let last = starting.lost_attempt();
+                Move::End(
+                    cx.env
+                        .unknown_start(UnknownReason::Deadline { last }, false),
+                )
+            }
             Phase::Starting(_) | Phase::Ended(_) => Move::End(detached),
             Phase::Following(follow) => {
                 let dropped = follow.drop_writes(&mut cx);
@@ -372,6 +377,7 @@ impl<P: Provider> Phase<P> {
         budget: &OriginBudget,
     ) -> Option<Move<P::Output>> {
         match self {
+            Self::Starting(starting) => starting.read_stream(cx, budget),
             Self::Following(follow) if cx.env.can().stream => follow.read_stream(cx, budget),
             _ => None,
         }
@@ -379,7 +385,7 @@ impl<P: Provider> Phase<P> {
 
     fn build(&mut self, env: &Env<P>, purpose: &Purpose) -> Result<Arc<Request>, BuildError> {
         match self {
-            Self::Starting(starting) => Ok(starting.request.clone()),
+            Self::Starting(starting) => starting.build(env),
             Self::Following(follow) => follow.build(env, purpose),
             Self::Finishing(finishing) => finishing.follow.build(env, purpose),
             Self::Ended(_) => Err(BuildError::new("the task is over")),
@@ -396,8 +402,9 @@ impl<P: Provider> Phase<P> {
         match self {
             Self::Following(follow) => follow.unbuildable(cx, purpose, why),
             Self::Finishing(finishing) => finishing.unbuildable(cx, why),
-            // A start's request was built at birth.
-            Self::Starting(_) | Self::Ended(_) => Move::Stay,
+            // The request of a start was built at birth, and that of a page holds the server's cursor.
+            Self::Starting(starting) => starting.unlisted(cx),
+            Self::Ended(_) => Move::Stay,
         }
     }
 }
@@ -463,7 +470,9 @@ impl<P: Provider> Follow<P> {
     fn build(&mut self, env: &Env<P>, purpose: &Purpose) -> Result<Arc<Request>, BuildError> {
         let (provider, id) = (&env.provider, &self.id);
         match purpose {
-            Purpose::Start => Err(BuildError::new("the task has started")),
+            Purpose::Start | Purpose::StartStream | Purpose::Locate => {
+                Err(BuildError::new("the task has started"))
+            }
             Purpose::Read(Read::Status) => {
                 let build = || provider.read_request(id, &ReadKind::Status);
                 self.poller.status_request(build)
@@ -519,7 +528,7 @@ impl<P: Provider> Follow<P> {
             }
             // The cursor came from the server, so this is no failure of the task.
             Purpose::Read(Read::Events) => self.list_unusable(cx),
-            Purpose::Start | Purpose::Read(_) => {
+            Purpose::Start | Purpose::StartStream | Purpose::Locate | Purpose::Read(_) => {
                 let id = self.id.clone();
                 let reason = UnavailableReason::Unbuildable(why);
                 Move::End(Outcome::ResultUnavailable { id, reason })

@@ -623,12 +623,19 @@ pub(super) fn fits(question: &Question, answer: &Answer) -> Result<(), AnswerErr
         })
     };
     match (&question.kind, answer) {
-        (QuestionKind::Text, Answer::Text(text)) if text.trim().is_empty() => unfit("it is empty"),
-        (QuestionKind::Text, Answer::Text(_)) | (QuestionKind::Other(_), _) => Ok(()),
+        (QuestionKind::Text | QuestionKind::Authentication, Answer::Text(text))
+            if text.trim().is_empty() =>
+        {
+            unfit("it is empty")
+        }
+        (QuestionKind::Text | QuestionKind::Authentication, Answer::Text(_))
+        | (QuestionKind::Authentication, Answer::Input(_))
+        | (QuestionKind::Other(_), _) => Ok(()),
         (QuestionKind::Approval, Answer::Approve | Answer::Reject { .. }) => Ok(()),
         (QuestionKind::Data, Answer::Input(_) | Answer::Reject { .. }) => Ok(()),
         (QuestionKind::Text, _) => unfit("it needs words"),
         (QuestionKind::Approval, _) => unfit("it needs an approval or a rejection"),
         (QuestionKind::Data, _) => unfit("it needs a JSON object"),
+        (QuestionKind::Authentication, _) => unfit("it needs words or a JSON object"),
     }
 }

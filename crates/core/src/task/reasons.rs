@@ -8,6 +8,7 @@ use super::Task;
 use super::intent::{UnconfirmedStart, is_key_old};
 use super::link::{Purpose, Read};
 use super::phase::{Last, Phase};
+use super::starting::Starting;
 use super::writes::WriteKind;
 
 impl<P: Provider> Task<P> {
@@ -16,7 +17,8 @@ impl<P: Provider> Task<P> {
     #[must_use]
     pub fn request_purpose(&self) -> Option<RequestPurpose> {
         Some(match self.link.purpose()? {
-            Purpose::Start => match &self.phase {
+            Purpose::Locate => RequestPurpose::Locate,
+            Purpose::Start | Purpose::StartStream => match &self.phase {
                 Phase::Starting(starting) if starting.has_left_before(self.link.is_busy()) => {
                     RequestPurpose::StartAgain
                 }
@@ -81,7 +83,9 @@ impl<P: Provider> Task<P> {
     /// process slept meanwhile.
     pub(super) fn is_past_repeating(&self) -> bool {
         let begun_at = self.env.intent.as_ref().map(|intent| intent.begun_at);
-        matches!(&self.phase, Phase::Starting(starting) if starting.maybe_received)
+        let is_sent =
+            |starting: &Starting<P>| starting.maybe_received && starting.request().is_some();
+        matches!(&self.phase, Phase::Starting(starting) if is_sent(starting))
             && begun_at.is_some_and(|begun_at| is_key_old(begun_at, self.env.now))
     }
 }

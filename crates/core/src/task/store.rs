@@ -1,12 +1,14 @@
 //! The conversion from the machine to its snapshot and back.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::again::{KeptStart, MAX_KEPT, StartAgain, StartAgainError};
 use crate::id::{QuestionId, TaskId};
 use crate::operation::Safety;
-use crate::outcome::{CancelResult, NotStartedReason, Outcome, TimeLimit, UnknownReason};
+use crate::outcome::{CancelResult, NotStartedReason, Outcome, Output, TimeLimit, UnknownReason};
 use crate::provider::{MatchCriteria, Provider};
 use crate::question::AnswerError;
 use crate::request::Request;
@@ -30,7 +32,8 @@ use super::outbox::{Outbox, Revisions};
 use super::phase::{Ended, Finishing, Last, LastRead, Phase};
 use super::questions::{QuestionEntry, Questions, answerable};
 use super::record::Record;
-use super::starting::Starting;
+use super::starting::{Locating, StartForm, StartRequest, StartState, Starting};
+use super::stream::Stream;
 use super::turn::{Turn, TurnState};
 use super::writes::{Cause, PendingWrite, WriteKind, Writes};
 use super::{Liveness, Task};
@@ -137,6 +140,8 @@ fn save_follow<P: Provider>(follow: &Follow<P>, is_over: bool, saved: &mut Saved
         // They are stored in every phase.
         writes: _,
         turn,
+        // Whoever takes the task up may say it again.
+        no_progress_since: _,
         refused,
     } = follow;
     saved.task = Some(id.clone());
@@ -290,8 +295,9 @@ fn criteria_of(saved: &Saved) -> Option<MatchCriteria> {
     }
 }
 
-fn save_end<O>(outcome: &Outcome<O>) -> SavedEnd {
+fn save_end<O: Output>(outcome: &Outcome<O>) -> SavedEnd {
     match outcome {
+        Outcome::Answered { output } => SavedEnd::Answered(output.raw().clone()),
         Outcome::Refused(error) => SavedEnd::Refused(SavedApiError::of(error)),
         Outcome::NotStarted {
             reason,
@@ -534,6 +540,7 @@ fn phase_of<P: Provider>(
                 None => Last::Start {
                     unresolved: unresolved_of(saved)?.map(Box::new),
                     writes: load_writes(saved, how, time),
+                    stream: Box::new(Stream::unopened()),
                 },
             };
             Phase::Ended(Box::new(Ended { outcome, last }))
@@ -553,15 +560,35 @@ fn phase_of<P: Provider>(
     })
 }
 
-fn load_starting(saved: &Saved, safety: Safety, time: &Since) -> Result<Starting, ResumeError> {
+fn load_starting<P: Provider>(
+    saved: &Saved,
+    safety: Safety,
+    time: &Since,
+) -> Result<Starting<P>, ResumeError> {
     let neither = || ResumeError::Broken("it has neither a task nor a start".to_owned());
     let start = saved.start.as_ref().ok_or_else(neither)?;
-    let request = load_request(start.request.as_ref().ok_or_else(neither)?)?;
-    let mut starting = Starting::new(request, safety, time.now());
+    let state = match &start.request {
+        Some(request) => StartState::Sending(StartRequest {
+            request: Arc::new(load_request(request)?),
+            form: StartForm::Reply,
+        }),
+        None if is_traceable(saved) => {
+            StartState::Locating(Box::new(Locating::new(None, false, time.now())))
+        }
+        None => return Err(neither()),
+    };
+    let mut starting = Starting::new(state, start.digest.clone(), safety, time.now());
     (starting.attempts, starting.conflicts) = (start.attempts, start.conflicts);
     starting.due = start.due.map_or(time.now(), |due| time.due(due));
     starting.maybe_received = true;
     Ok(starting)
+}
+
+/// Returns whether the start contains an id of ours, by which a read finds its task.
+fn is_traceable(saved: &Saved) -> bool {
+    let start = saved.start.as_ref();
+    let criteria = start.and_then(|start| start.criteria.as_ref());
+    criteria.is_some_and(|criteria| criteria.reference.is_some())
 }
 
 /// Returns how the task ended, if it need not or cannot be continued.
@@ -571,6 +598,13 @@ fn load_end<P: Provider>(
     now: Timestamp,
 ) -> Result<Option<Outcome<P::Output>>, ResumeError> {
     Ok(Some(match (&saved.task, &saved.ended, &saved.start) {
+        (_, Some(SavedEnd::Answered(raw)), _) => {
+            let output = env.provider.stored_answer(raw.clone());
+            let broken = || ResumeError::Broken("its answer cannot be read".to_owned());
+            Outcome::Answered {
+                output: output.ok_or_else(broken)?,
+            }
+        }
         (_, Some(SavedEnd::Refused(error)), _) => Outcome::Refused(error.clone().load()?),
         (
             _,
@@ -619,6 +653,8 @@ fn load_end<P: Provider>(
                 env.unknown_start(old_key(), false)
             }
             Some(_) => return Ok(None),
+            // Its task is looked for, by the reference in its request.
+            None if is_traceable(saved) => return Ok(None),
             None => env.unknown_start(UnknownReason::ProcessEnded, false),
         },
         (None, _, None) => return Ok(None),

@@ -126,6 +126,21 @@ pub(super) struct Stream {
     pub(super) whole_at: Option<Timestamp>,
     /// Whether the task waits, by the last read of its status, for something that no event names.
     pub(super) last_wait: LastWait,
+    /// Whether the task rests, by the newest event that tells its status: the server may end the stream then.
+    pub(super) rests: bool,
+    /// What a connection without numbered events left open when it ended.
+    pub(super) interruption: Interruption,
+}
+
+/// What may be missing between two connections of a stream without numbered events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Interruption {
+    /// No connection has ended since the last one was joined.
+    None,
+    /// It ended while the task rested: nothing is missing unless the status has changed.
+    AtRest,
+    /// It was lost.
+    Lost,
 }
 
 /// How long nothing may follow a question in the stream before the question is reported; and how long an opened stream
@@ -167,7 +182,14 @@ impl Stream {
             list: List::default(),
             whole_at: None,
             last_wait: LastWait::Named,
+            rests: false,
+            interruption: Interruption::None,
         }
+    }
+
+    /// Creates a stream that only the start request opens.
+    pub(super) fn unopened() -> Self {
+        Self::new(None, Timestamp::MAX)
     }
 
     pub(super) fn open(&self) -> Option<&Open> {

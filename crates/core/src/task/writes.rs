@@ -43,6 +43,7 @@ impl WriteKind {
     pub(super) fn safety(&self, can: Capabilities) -> Safety {
         match self {
             Self::Answer { .. } => can.answer,
+            Self::Message { .. } if can.answer == Safety::Traceable => Safety::Traceable,
             Self::Message { .. } => Safety::Once,
         }
     }
@@ -297,16 +298,41 @@ impl PendingWrite {
         let WriteState::Ready(_) = self.state else {
             return Err(BuildError::new("the write must not be sent now"));
         };
+        let reference = self.reference(env, task);
         let write = match &self.kind {
             WriteKind::Answer { question, answer } => WriteRequest::Answer {
                 question,
                 answer,
-                key: self.key.as_ref(),
+                key: self.key.as_ref().or(reference.as_ref()),
             },
-            WriteKind::Message { text, .. } => WriteRequest::Message(text),
+            WriteKind::Message { text, .. } => WriteRequest::Message {
+                text,
+                key: reference.as_ref(),
+            },
         };
         let request = env.provider.write_request(task, &write)?;
         Ok(request.freeze(&env.seed))
+    }
+
+    /// Returns the id of ours by which a read finds this write, where writes have one. It follows from what is written, so
+    /// it is the same in each process; it permits no repetition.
+    pub(super) fn reference<P: Provider>(
+        &self,
+        env: &Env<P>,
+        task: &TaskId,
+    ) -> Option<IdempotencyKey> {
+        if self.kind.safety(env.can()) != Safety::Traceable {
+            return None;
+        }
+        Some(match &self.kind {
+            WriteKind::Answer { question, answer } => {
+                IdempotencyKey::of_answer(task.as_str(), question.id.as_str(), answer)
+            }
+            WriteKind::Message { no, text } => {
+                let bound_to = format!("{}\n{}\n{text}", task.as_str(), no.0);
+                IdempotencyKey::mint(&env.seed, "message", bound_to.as_bytes())
+            }
+        })
     }
 
     /// Changes the state; returns whether that made a difference.

@@ -37,12 +37,13 @@ fn a_provider_without_conversations_and_searches_says_so() {
     let error = Bare.first_message(&TaskId::new("t1")).expect_err("none");
     assert_eq!(error.to_string(), "bare has no conversations");
     assert_eq!(Bare.read_first_message(&id, &reply).expect("none"), None);
-    assert_eq!(Bare.match_criteria(&ToyJob("go".into())), None);
+    assert_eq!(Bare.match_criteria(&ToyJob("go".into()), None), None);
     // A platform without conversations shows nothing there: the outcome of a write stays unknown.
     let mark = Bare.cursor(&id, &reply).expect("a mark");
     assert_eq!(mark, Cursor::new(""));
     assert_eq!(
-        Bare.find_write(&id, &reply, &mark, "x").expect("read"),
+        Bare.find_write(&id, &reply, &mark, "x", None)
+            .expect("read"),
         Confirmation::Absent
     );
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use taskward_core::{
     BuildError, Capabilities, CreatedTask, IdempotencyKey, MatchCriteria, Page, PollResult,
     Provider, ProviderDefaults, Question, RawEvent, ReadError, ReadKind, Request, Response, Safety,
-    StreamEvent, Target, TaskFailure, TaskId, WriteRequest, sse,
+    Started, StreamEvent, Target, TaskFailure, TaskId, WriteRequest, sse,
 };
 
 use super::answer::Answer;
@@ -118,18 +118,18 @@ impl Provider for AgentHarness {
     }
 
     /// Runs cannot be searched; the same job is known again by it.
-    fn match_criteria(&self, job: &Job) -> Option<MatchCriteria> {
+    fn match_criteria(&self, job: &Job, _: Option<&IdempotencyKey>) -> Option<MatchCriteria> {
         job.match_criteria()
     }
 
-    fn read_start(&self, reply: &Response) -> Result<CreatedTask, ReadError> {
+    fn read_start(&self, reply: &Response) -> Result<Started<Answer>, ReadError> {
         let run: CreateRunResponse = wire::decode(&reply.body)?;
         let mut started = CreatedTask::new(
             TaskId::new(run.id.as_str()),
             run.status.as_ref().map(status_of),
         );
         started.replayed = run.replayed.unwrap_or(false);
-        Ok(started)
+        Ok(started.into())
     }
 
     fn read_request(&self, id: &TaskId, read: &ReadKind) -> Result<Request, BuildError> {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use taskward_core::{
     BuildError, Candidate, Capabilities, Confirmation, CreatedTask, Cursor, IdempotencyKey,
     ListPage, MatchCriteria, Operation as _, PollResult, Provider, ProviderDefaults, ReadError,
-    ReadKind, Request, Response, Safety, TaskFailure, TaskId, Timestamp, WriteRequest,
+    ReadKind, Request, Response, Safety, Started, TaskFailure, TaskId, Timestamp, WriteRequest,
 };
 
 use super::answer::Answer;
@@ -54,12 +54,11 @@ impl Provider for Nanonets {
         job.request()
     }
 
-    fn read_start(&self, reply: &Response) -> Result<CreatedTask, ReadError> {
+    fn read_start(&self, reply: &Response) -> Result<Started<Answer>, ReadError> {
         let started: RunAgentResponse = wire::decode(&reply.body)?;
-        Ok(CreatedTask::new(
-            TaskId::new(started.task_id.as_str()),
-            started.status.as_ref().map(status_of),
-        ))
+        let id = TaskId::new(started.task_id.as_str());
+        let status = started.status.as_ref().map(status_of);
+        Ok(CreatedTask::new(id, status).into())
     }
 
     fn read_request(&self, id: &TaskId, read: &ReadKind) -> Result<Request, BuildError> {
@@ -137,7 +136,7 @@ impl Provider for Nanonets {
                 answer: taskward_core::Answer::Text(text),
                 ..
             } => message_request(id.as_str(), text),
-            WriteRequest::Message(text) => message_request(id.as_str(), text),
+            WriteRequest::Message { text, .. } => message_request(id.as_str(), text),
             WriteRequest::Cancel => cancel_request(id.as_str()),
             _ => Err(BuildError::new("an answer on this platform is a text")),
         }
@@ -147,7 +146,7 @@ impl Provider for Nanonets {
         Ok(subject(id.as_str()).check(&reply.body)?)
     }
 
-    fn match_criteria(&self, job: &Job) -> Option<MatchCriteria> {
+    fn match_criteria(&self, job: &Job, _: Option<&IdempotencyKey>) -> Option<MatchCriteria> {
         let (agent, query) = job.first_words();
         let criteria = MatchCriteria::agent(agent);
         Some(match query {
@@ -223,6 +222,7 @@ impl Provider for Nanonets {
         reply: &Response,
         mark: &Cursor,
         text: &str,
+        _: Option<&IdempotencyKey>,
     ) -> Result<Confirmation, ReadError> {
         Ok(conversation::find_write(
             &conversation::read(id.as_str(), reply)?,
@@ -351,10 +351,8 @@ mod tests {
             r#"{"task_id":"t","status":null,"agent_id":7,"created_at":{},"message":[1]}"#,
             "\u{feff}{\"task_id\":\"t\",\"message\":\"\\ud83d\"}",
         ] {
-            assert_eq!(
-                Nanonets.read_start(&reply(body)).expect(body).id.as_str(),
-                "t"
-            );
+            let started = Nanonets.read_start(&reply(body)).expect(body);
+            assert_eq!(started.task().map(TaskId::as_str), Some("t"));
         }
         for body in [
             "{}",

@@ -135,7 +135,10 @@ fn an_answer_reaches_the_agent_as_it_was_given_and_its_controls_as_escapes() {
         assert_eq!(sent, json!({ "message": text }));
     }
     let long = "\u{1b}\0\n long\u{202e}".repeat(1_000_000);
-    let act = WriteRequest::Message(&long);
+    let act = WriteRequest::Message {
+        text: &long,
+        key: None,
+    };
     let request = Nanonets
         .write_request(&"t".into(), &act)
         .expect("a request");

@@ -214,7 +214,7 @@ fn a_run_of_files_alone_is_known_by_agent_and_time_only() {
     let world = World::new("");
     let job = Job::agent(world.agent("invoice"))
         .attach(taskward_providers::nanonets::File::bytes("a.csv", "a,b\n"));
-    let criteria = Nanonets.match_criteria(&job).expect("a clue");
+    let criteria = Nanonets.match_criteria(&job, None).expect("a clue");
     assert_eq!((criteria.title, criteria.digest), (None, None));
     let task = Task::start(
         Nanonets,

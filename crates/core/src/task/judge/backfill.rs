@@ -152,7 +152,7 @@ impl<P: Provider> Follow<P> {
             match &event.kind {
                 EventKind::Asking(question) => fill.past = Some(question.clone()),
                 EventKind::Working | EventKind::Ended(_) => fill.past = None,
-                EventKind::Neutral => {}
+                EventKind::Neutral | EventKind::Status { .. } => {}
             }
             let before = match std::mem::take(&mut fill.skipped) {
                 0 => SinceLast::Readable,

@@ -2,6 +2,7 @@
 
 mod backfill;
 mod finish;
+mod locate;
 mod start;
 mod stream;
 mod turn;
@@ -27,7 +28,7 @@ use super::link::{Purpose, Read};
 use super::phase::{Move, Phase, Terminal};
 use super::poller::{NOT_FOUND_READS, NotFound};
 use super::stream::asked::LastWait;
-use super::stream::{Aftermath, CROSS_CHECK, LULL, QUIET, Stream, StreamState};
+use super::stream::{Aftermath, CROSS_CHECK, LULL, QUIET, StreamState};
 use super::{Task, TurnState};
 use turn::Proof;
 use withdrawn::by_conversation;
@@ -58,8 +59,9 @@ impl<P: Provider> Task<P> {
             let (phase, mut cx) = self.parts();
             phase.update_clock(&mut cx);
         }
-        let stream = self.phase.stream_mut().filter(|_| !self.link.is_busy());
-        if let Some(report) = stream.and_then(Stream::take_report) {
+        if !self.link.is_busy()
+            && let Some(report) = self.phase.stream_mut().take_report()
+        {
             let (phase, mut cx) = self.parts();
             let next = phase.judge_opening(&mut cx, &report, budget);
             self.go(next);
@@ -78,6 +80,7 @@ impl<P: Provider> Phase<P> {
     ) -> Move<P::Output> {
         match (self, purpose) {
             (Self::Starting(starting), Purpose::Start) => starting.judge(cx, report, budget),
+            (Self::Starting(starting), Purpose::Locate) => starting.judge_locate(cx, report),
             (Self::Following(follow), purpose) => match purpose {
                 Purpose::Read(read) => follow.judge_poll(cx, read, report, budget),
                 Purpose::Check => follow.judge_check(cx, report, budget),
@@ -85,7 +88,10 @@ impl<P: Provider> Phase<P> {
                 Purpose::Reconcile => follow.judge_reconcile(cx, report, budget),
                 Purpose::Cancel => follow.judge_cancel(cx, report, budget),
                 // Once the request that opens a stream is under way, the stream's region owns it.
-                Purpose::Start | Purpose::OpenStream(_) => Move::Stay,
+                Purpose::Start
+                | Purpose::StartStream
+                | Purpose::Locate
+                | Purpose::OpenStream(_) => Move::Stay,
             },
             (Self::Finishing(finish), Purpose::Read(read)) => {
                 finish.judge(cx, read, report, budget)
@@ -101,18 +107,21 @@ impl<P: Provider> Phase<P> {
         report: &Report,
         budget: &OriginBudget,
     ) -> Move<P::Output> {
-        if let Self::Following(follow) = self {
-            let next = follow.judge_unopened(cx, report, budget);
-            follow.update_clock(cx);
-            return next;
+        match self {
+            Self::Starting(starting) => starting.judge_unopened(cx, report, budget),
+            Self::Following(follow) => {
+                let next = follow.judge_unopened(cx, report, budget);
+                follow.update_clock(cx);
+                next
+            }
+            Self::Finishing(_) | Self::Ended(_) => {
+                // The task is over: nobody needs a stream any more.
+                self.stream_mut().enter(StreamState::Closed {
+                    due: Timestamp::MAX,
+                });
+                Move::Stay
+            }
         }
-        if let Some(stream) = self.stream_mut() {
-            // The task is over: nobody needs a stream any more.
-            stream.enter(StreamState::Closed {
-                due: Timestamp::MAX,
-            });
-        }
-        Move::Stay
     }
 }
 
@@ -150,6 +159,11 @@ impl<P: Provider> Follow<P> {
         if let Some(moved) = moved {
             self.tell_who_answered(cx, &result);
             return self.apply_moved(cx, moved);
+        }
+        if matches!(result, PollResult::Asking(_))
+            && let Some(status) = cx.env.provider.status_beside_questions(reply)
+        {
+            self.record_status(cx, status);
         }
         let next = match self.turn.as_ref().map(|turn| turn.state.clone()) {
             Some(TurnState::Baseline) => {
@@ -340,6 +354,7 @@ impl<P: Provider> Follow<P> {
         }
         match result {
             PollResult::Pending(status) | PollResult::Unknown(status) => {
+                self.tell_no_progress(cx, &status);
                 self.apply_unasked(cx, status, false);
             }
             PollResult::Paused(status) => self.apply_unasked(cx, status, true),
@@ -402,6 +417,22 @@ impl<P: Provider> Follow<P> {
             cx.out.events.push(news);
         }
         self.poll_again(cx, hint);
+    }
+
+    /// Reports once that the status has not changed for long, where the server says since when it has been the same.
+    fn tell_no_progress(&mut self, cx: &mut Cx<'_, P>, status: &Status) {
+        let (Some(text), Some(since)) = (&status.since, status.since_millis) else {
+            return;
+        };
+        let for_long = cx.env.now.since(since);
+        if for_long < cx.env.policy.no_progress || self.no_progress_since == Some(since) {
+            return;
+        }
+        self.no_progress_since = Some(since);
+        cx.out.events.push(Event::NoProgress {
+            since: text.clone(),
+            seconds: for_long.as_secs(),
+        });
     }
 
     /// Applies the questions that a read shows.

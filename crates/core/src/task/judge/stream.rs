@@ -6,13 +6,17 @@ use bytes::Buf as _;
 
 use crate::budget::OriginBudget;
 use crate::error::{ErrorClass, ReadError, ReadErrorKind};
-use crate::event::{Event, RawEvent};
-use crate::id::EventSeq;
+use crate::event::{Event, RawEvent, Status};
+use crate::id::{EventSeq, TaskId};
 use crate::outcome::{Outcome, UnavailableReason};
-use crate::provider::{EventKind, PollResult, Provider, StreamEvent, UnconfirmedEnd};
+use crate::provider::{
+    EventKind, PollResult, Provider, StreamEvent, StreamSnapshot, UnconfirmedEnd,
+};
 use crate::question::{Question, WithdrawReason};
 use crate::reason::{FailedAttempt, RetryReason, WaitReason};
 use crate::retry::{self, AttemptError};
+use crate::sse;
+use crate::task::TurnState;
 use crate::task::follow::{Cx, Follow, StatusFreshness};
 use crate::task::link::Read;
 use crate::task::phase::{Move, Terminal};
@@ -24,15 +28,18 @@ use crate::task::stream::open::{Continuity, Open};
 use crate::task::stream::sequence::{Arrival, EventOrigin, Gaps, Joint, SinceLast};
 use crate::task::stream::timers::{StreamTimer, Timer};
 use crate::task::stream::{
-    Aftermath, CONFIRM, CROSS_CHECK, EndConfirmation, LULL, RETRY_RANGE, STALE, StreamState,
+    Aftermath, CONFIRM, CROSS_CHECK, EndConfirmation, Interruption, LULL, RETRY_RANGE, STALE,
+    StreamState,
 };
 use crate::time::{Timestamp, millis};
 
 use super::{Report, access_lost};
 
 /// What the open stream brings next.
-enum NextEvent {
+enum NextEvent<O> {
     Event(Box<StreamEvent>),
+    /// The whole task.
+    Snapshot(Box<StreamSnapshot<O>>),
     /// Something that says nothing about the task.
     Skipped,
     /// An event that cannot be read, of this task or of another.
@@ -40,6 +47,22 @@ enum NextEvent {
     TooLarge(String),
     Ended(FailedAttempt),
     Nothing,
+}
+
+/// Reads an event as the whole task, if it may be that.
+fn snapshot_of<P: Provider>(
+    cx: &Cx<'_, P>,
+    id: &TaskId,
+    event: &sse::Event<'_>,
+    may_be_whole: bool,
+) -> Option<NextEvent<P::Output>> {
+    if !may_be_whole {
+        return None;
+    }
+    match cx.env.provider.read_snapshot(id, event) {
+        Ok(snapshot) => Some(NextEvent::Snapshot(Box::new(snapshot?))),
+        Err(error) => Some(NextEvent::Unreadable(error.kind())),
+    }
 }
 
 /// Returns the reason if nothing shows whether anybody answered.
@@ -64,10 +87,10 @@ impl<P: Provider> Follow<P> {
     ) -> Option<Move<P::Output>> {
         if self.stream.end.is_none() {
             if self.stream.backfill.is_some() {
-                return self.peek_stream(cx, budget).then_some(Move::Stay);
+                return self.peek_stream(cx, budget);
             }
-            if self.take_from_stream(cx, budget) {
-                return Some(Move::Stay);
+            if let Some(next) = self.take_from_stream(cx, budget) {
+                return Some(next);
             }
         }
         self.fire(cx, budget)
@@ -97,11 +120,13 @@ impl<P: Provider> Follow<P> {
         Some(Move::Stay)
     }
 
-    /// Reads the next thing from the open stream; returns whether there was any.
-    fn take_from_stream(&mut self, cx: &mut Cx<'_, P>, budget: &OriginBudget) -> bool {
-        let Some(open) = self.stream.open() else {
-            return false;
-        };
+    /// Reads the next thing from the open stream; returns how it moves the task, and `None` if there was nothing.
+    fn take_from_stream(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        budget: &OriginBudget,
+    ) -> Option<Move<P::Output>> {
+        let open = self.stream.open()?;
         if cx.env.now >= open.opened.after(UPTIME) {
             self.stream.health.failures = 0;
         }
@@ -109,9 +134,18 @@ impl<P: Provider> Follow<P> {
         self.take_next(cx, next, budget)
     }
 
-    /// Takes what the open stream brings next; returns whether there was anything.
-    fn take_next(&mut self, cx: &mut Cx<'_, P>, next: NextEvent, budget: &OriginBudget) -> bool {
+    /// Takes what the open stream brings next; returns how it moves the task, and `None` if there was nothing.
+    fn take_next(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        next: NextEvent<P::Output>,
+        budget: &OriginBudget,
+    ) -> Option<Move<P::Output>> {
         match next {
+            NextEvent::Snapshot(snapshot) => {
+                budget.succeeded();
+                return Some(self.take_snapshot(cx, *snapshot));
+            }
             NextEvent::Event(event) => self.take_streamed(cx, event),
             NextEvent::Skipped => {}
             NextEvent::Unreadable(kind) => {
@@ -133,9 +167,9 @@ impl<P: Provider> Follow<P> {
                 self.cut(cx, RetryReason::StreamUnusable, why, budget);
             }
             NextEvent::Ended(loss) => self.ended(cx, loss, budget),
-            NextEvent::Nothing => return false,
+            NextEvent::Nothing => return None,
         }
-        true
+        Some(Move::Stay)
     }
 
     /// Notes an unreadable event: the list may contain it. Without a list, nothing says what followed.
@@ -155,26 +189,31 @@ impl<P: Provider> Follow<P> {
     }
 
     /// During a backfill, reads the stream's next event: it shows how far the list has to be read.
-    fn peek_stream(&mut self, cx: &mut Cx<'_, P>, budget: &OriginBudget) -> bool {
+    fn peek_stream(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        budget: &OriginBudget,
+    ) -> Option<Move<P::Output>> {
         let idle = |open: &Open| open.deferred().is_none() && open.has_unread();
         if !self.stream.open().is_some_and(idle) {
-            return false;
+            return None;
         }
         match (self.next_of_stream(cx), self.stream.open_mut()) {
             (NextEvent::Event(event), Some(open)) => {
                 open.defer(event);
-                true
+                Some(Move::Stay)
             }
             (next, _) => self.take_next(cx, next, budget),
         }
     }
 
-    fn next_of_stream(&mut self, cx: &mut Cx<'_, P>) -> NextEvent {
+    fn next_of_stream(&mut self, cx: &mut Cx<'_, P>) -> NextEvent<P::Output> {
         let id = &self.id;
         let seen_digests = &mut self.stream.sequence.seen_digests;
         let StreamState::Open(open) = &mut self.stream.state else {
             return NextEvent::Nothing;
         };
+        let may_be_whole = cx.env.can().snapshots && !open.has_events();
         let Some(chunk) = open.chunks.front_mut() else {
             return match open.end.take() {
                 Some(failed) => NextEvent::Ended(failed),
@@ -185,6 +224,7 @@ impl<P: Provider> Follow<P> {
         let before = rest.len();
         let mut altered = None;
         let next = match open.decoder.next_event(&mut rest) {
+            Ok(Some(sse)) if let Some(next) = snapshot_of(cx, id, &sse, may_be_whole) => next,
             Ok(Some(sse)) => match cx.env.provider.read_event(id, &sse) {
                 Ok(Some(event)) => {
                     let place = event.event.seq;
@@ -211,6 +251,56 @@ impl<P: Provider> Follow<P> {
             cx.out.events.push(Event::Altered { position });
         }
         next
+    }
+
+    /// Handles the whole task as the first event of a connection: it counts as a read, and nothing is missing before it
+    /// but what happened while no connection was open.
+    fn take_snapshot(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        snapshot: StreamSnapshot<P::Output>,
+    ) -> Move<P::Output> {
+        let StreamSnapshot {
+            result,
+            status,
+            output,
+        } = snapshot;
+        self.stream.health.unreadable = 0;
+        if let Some(open) = self.stream.open_mut() {
+            open.report();
+        }
+        let known = self.status.as_ref().map(|last| &last.raw);
+        let has_moved = status.as_ref().map(|now| &now.raw) != known;
+        let may_miss = match std::mem::replace(&mut self.stream.interruption, Interruption::None) {
+            Interruption::Lost => true,
+            Interruption::AtRest => has_moved,
+            Interruption::None => false,
+        };
+        if may_miss {
+            cx.out.events.push(Event::PossibleGap);
+        }
+        cx.env.liveness.last_reply_at = Some(cx.env.now);
+        self.poller.succeeded();
+        for piece in output {
+            cx.out.events.push(Event::Output(piece));
+        }
+        match self.turn.as_ref().map(|turn| &turn.state) {
+            // What is shown may be from before the message; a read with its proof decides.
+            Some(TurnState::Baseline | TurnState::Unproven { .. } | TurnState::Sending { .. }) => {
+                self.poll_again(cx, None);
+                Move::Stay
+            }
+            Some(TurnState::Proven | TurnState::Lost { .. } | TurnState::Undelivered { .. })
+            | None => {
+                if let Some(status) = status {
+                    self.record_status(cx, status);
+                }
+                self.stream.rests = result.rests();
+                let next = self.defer_or_apply(cx, result);
+                self.update_clock(cx);
+                next
+            }
+        }
     }
 
     /// Handles an event of the open stream. The first event of a connection shows whether the stream is contiguous with
@@ -330,6 +420,9 @@ impl<P: Provider> Follow<P> {
             self.record_status(cx, to);
         }
         self.judge_event(cx, event.kind, &event.event);
+        if let Some(piece) = event.output {
+            cx.out.events.push(Event::Output(piece));
+        }
         cx.out.events.push(Event::Provider(event.event));
         self.update_clock(cx);
     }
@@ -342,6 +435,7 @@ impl<P: Provider> Follow<P> {
         }
         match kind {
             EventKind::Neutral => {}
+            EventKind::Status { status, rests } => self.take_status(cx, status, rests),
             EventKind::Working => {
                 self.stream.close_asked(Aftermath::Worked);
                 if let Some(seq) = event.seq {
@@ -368,6 +462,17 @@ impl<P: Provider> Follow<P> {
                 self.questions.withdraw(moved_on, &mut cx.out.events);
                 self.poller.poll_now(cx.env.now);
             }
+        }
+    }
+
+    /// Handles a status that an event tells: a read says what it means, if it is news and the task rests or rested.
+    fn take_status(&mut self, cx: &mut Cx<'_, P>, status: Status, rests: bool) {
+        let rested = std::mem::replace(&mut self.stream.rests, rests);
+        let known = self.status.as_ref().map(|last| &last.raw);
+        let is_news = known != Some(&status.raw);
+        self.record_status(cx, status);
+        if is_news && (rests || rested || !self.questions.is_empty()) {
+            self.poller.poll_now(cx.env.now);
         }
     }
 
@@ -568,8 +673,25 @@ impl<P: Provider> Follow<P> {
             self.stream.whole_at = Some(cx.env.now);
             self.writes.check_now(cx.env.now);
         }
-        let due = self.lost(cx, failed, budget);
+        let is_normal = failed.reason == RetryReason::StreamEnded && self.stream.rests;
+        let due = match is_normal {
+            true => self.ended_at_rest(cx, budget),
+            false => self.lost(cx, failed, budget),
+        };
         self.stream.enter(StreamState::Closed { due });
+    }
+
+    /// Handles the end of a stream whose task rests: the server may end it there, and nothing was lost. It is opened
+    /// again, since somebody else may answer; ever more seldom, if the server ends it each time.
+    fn ended_at_rest(&mut self, cx: &mut Cx<'_, P>, budget: &OriginBudget) -> Timestamp {
+        self.stream.interruption = Interruption::AtRest;
+        self.stream.health.fail();
+        if self.poller.planned().due > cx.env.now {
+            let due = self.poller.schedule(cx.env, None);
+            self.poller
+                .plan(Read::Status, due, WaitReason::PollInterval);
+        }
+        self.stream_backoff(cx, None, budget)
     }
 
     /// Gives up a stream that is of no more use: the driver has to drop it.
@@ -590,6 +712,9 @@ impl<P: Provider> Follow<P> {
         budget: &OriginBudget,
     ) -> Timestamp {
         let attempt = self.stream.health.fail();
+        if cx.env.can().snapshots && self.stream.open().is_some_and(Open::has_events) {
+            self.stream.interruption = Interruption::Lost;
+        }
         let asked = self.stream.open().and_then(|open| open.decoder.retry());
         let asked = asked.map(|asked| asked.clamp(RETRY_RANGE.0, RETRY_RANGE.1));
         let due = self.stream_backoff(cx, asked, budget);

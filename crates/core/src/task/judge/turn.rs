@@ -129,7 +129,7 @@ impl<P: Provider> Follow<P> {
             (_, PollResult::Pending(_)) => true,
             (Read::Questions, _) => {
                 let text = self.turn.as_ref().map_or("", |turn| turn.text.as_str());
-                let found = provider.find_write(&self.id, proof.reply, proof.cursor, text);
+                let found = provider.find_write(&self.id, proof.reply, proof.cursor, text, None);
                 matches!(
                     found,
                     Ok(Confirmation::PresentAndReplied | Confirmation::AbsentAndReplied)

@@ -33,9 +33,9 @@ const NOT_SENT: &str = "the watch ended before it could be sent";
 const UNKNOWN: &str =
     "the task waits, and neither its stream nor its list of events can be read to see for what";
 
-impl Starting {
+impl<P: Provider> Starting<P> {
     /// Reports that the messages were not sent.
-    pub(in crate::task) fn drop_writes<P: Provider>(&mut self, cx: &mut Cx<'_, P>) {
+    pub(in crate::task) fn drop_writes(&mut self, cx: &mut Cx<'_, P>) {
         while let Some(write) = self.writes.pop_front() {
             if let WriteKind::Message { no, .. } = write.kind {
                 cx.out.events.push(Event::Sent {
@@ -558,7 +558,9 @@ impl<P: Provider> Follow<P> {
         reply: &Response,
     ) -> Result<Confirmation, AttemptError> {
         let (cursor, text) = (&write.cursor, write.kind.text());
-        let found = cx.env.provider.find_write(&self.id, reply, cursor, text);
+        let reference = write.reference(cx.env, &self.id);
+        let provider = &cx.env.provider;
+        let found = provider.find_write(&self.id, reply, cursor, text, reference.as_ref());
         found.map_err(AttemptError::Unreadable)
     }
 
@@ -581,7 +583,10 @@ impl<P: Provider> Follow<P> {
                     return Move::Stay;
                 };
                 write.reads += 1;
-                if write.reads < RECONCILE_READS {
+                // A message may wait for a task at work to take it up, and a read finds it exactly then.
+                let may_be_queued = matches!(result, PollResult::Pending(_))
+                    && write.kind.safety(cx.env.can()) == Safety::Traceable;
+                if write.reads < RECONCILE_READS || may_be_queued {
                     write.read_later(cx.env.now);
                     return Move::Stay;
                 }

@@ -29,6 +29,9 @@ impl Stream {
             // It is true for a moment only.
             whole_at: _,
             last_wait,
+            // A resumed stream is a reopened one, and its first event says how the task is.
+            rests: _,
+            interruption: _,
         } = self;
         let Health {
             failures,

@@ -9,8 +9,8 @@ use taskward_core::{
     Answer, BuildError, Capabilities, Confirmation, Content, CreatedTask, Cursor, EventKind,
     EventSeq, Fingerprint, IdempotencyKey, Job, LenientList, ListEntry, MatchCriteria, Page, Part,
     PollResult, Provider, ProviderDefaults, Question, QuestionKind, RawEvent, ReadError,
-    ReadErrorKind, ReadKind, Request, Response, Safety, Source, Stamp, Status, StreamEvent, Target,
-    TaskFailure, TaskId, UnconfirmedEnd, WriteRequest, sse,
+    ReadErrorKind, ReadKind, Request, Response, Safety, Source, Stamp, Started, Status,
+    StreamEvent, Target, TaskFailure, TaskId, UnconfirmedEnd, WriteRequest, sse,
 };
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -148,15 +148,15 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
         key.map_or(Ok(request.clone()), |key| request.keyed(key))
     }
 
-    fn match_criteria(&self, job: &ToyJob) -> Option<MatchCriteria> {
+    fn match_criteria(&self, job: &ToyJob, _: Option<&IdempotencyKey>) -> Option<MatchCriteria> {
         Some(MatchCriteria::agent("toy").with_first_message(&job.0))
     }
 
-    fn read_start(&self, reply: &Response) -> Result<CreatedTask, ReadError> {
+    fn read_start(&self, reply: &Response) -> Result<Started<Output>, ReadError> {
         let mut words = text(reply)?.split(' ');
         let id = words.next().filter(|id| !id.is_empty());
         let id = id.ok_or_else(|| ReadError::new(ReadErrorKind::Shape, "no id"))?;
-        Ok(CreatedTask::new(TaskId::new(id), words.next().map(status)))
+        Ok(CreatedTask::new(TaskId::new(id), words.next().map(status)).into())
     }
 
     fn read_request(&self, id: &TaskId, read: &ReadKind) -> Result<Request, BuildError> {
@@ -269,7 +269,7 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
                 };
                 Request::json(Method::POST, target.path("/say").build()?, &word)
             }
-            WriteRequest::Message(text) => {
+            WriteRequest::Message { text, .. } => {
                 Request::json(Method::POST, target.path("/say").build()?, text)
             }
             WriteRequest::Cancel => Ok(Request::empty(
@@ -290,6 +290,7 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
         reply: &Response,
         mark: &Cursor,
         text: &str,
+        _: Option<&IdempotencyKey>,
     ) -> Result<Confirmation, ReadError> {
         let log = log(reply)?;
         let new = &log[mark.as_str().parse::<usize>().unwrap_or(0).min(log.len())..];
@@ -369,7 +370,7 @@ impl Provider for Bare {
         WHOLE.start(job, key)
     }
 
-    fn read_start(&self, reply: &Response) -> Result<CreatedTask, ReadError> {
+    fn read_start(&self, reply: &Response) -> Result<Started<Output>, ReadError> {
         WHOLE.read_start(reply)
     }
 
