@@ -357,3 +357,31 @@ impl<'de> serde::de::Visitor<'de> for IsSomething {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_is_judged_no_further_than_to_where_its_result_begins() {
+        use Verdict::{Error, Result};
+        for (body, found) in [
+            (r#"{"result":{"id":"#, Some(Result)),
+            (r#"{"jsonrpc":"2.0","id":1,"result":["#, Some(Result)),
+            (r#" { "result" : "x" , broken"#, Some(Result)),
+            (r#"{"result":7"#, Some(Result)),
+            (r#"{"error":{"code":"#, Some(Error)),
+            (r#"{"error":null,"result":null,"id":1}"#, None),
+            (r#"{"result":null,"error":{"code":-1}}"#, Some(Error)),
+            (r#"{"id":{"result":{}},"params":[{"error":{}}]}"#, None),
+            (r#"{"re\u0073ult":{}}"#, Some(Result)),
+            ("{}", None),
+            ("[{\"result\":{}}]", None),
+            ("", None),
+            ("data: {\"result\":{}}", None),
+            ("<html>", None),
+        ] {
+            assert_eq!(verdict(body.as_bytes()), found, "{body}");
+        }
+    }
+}

@@ -358,3 +358,159 @@ pub(super) fn message_to(
         metadata: None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::a2a::agent::Binding;
+    use serde_json::json;
+
+    fn key() -> IdempotencyKey {
+        IdempotencyKey::new("9d16da65-13eb-4edc-bbfd-dfdb54ef135c")
+    }
+
+    fn body(job: &Job, how: StartHow) -> Value {
+        let body = job.body(&key(), how).expect("a message");
+        serde_json::to_value(body).expect("JSON")
+    }
+
+    #[test]
+    fn a_start_is_found_again_by_ids_that_follow_from_its_key() {
+        let start = body(&Job::text("hi"), StartHow::Reply);
+        let id = message_id(&key());
+        assert_eq!(
+            start,
+            json!({
+                "message": {"messageId": id, "contextId": key().as_str(), "role": "ROLE_USER", "parts": [{"text": "hi"}]},
+                "configuration": {"returnImmediately": true},
+            })
+        );
+        assert_eq!(body(&Job::text("hi"), StartHow::Reply), start);
+        assert_eq!(id.len(), 36);
+        assert!(id != key().as_str() && id != message_id(&IdempotencyKey::new("x")));
+        let stream = body(&Job::text("hi"), StartHow::Stream);
+        assert_eq!(stream.get("configuration"), None);
+        assert_eq!(stream["message"], start["message"]);
+        let context = |context| body(&Job::text("hi").context(context), StartHow::Stream);
+        assert_eq!(context(Context::Theirs)["message"].get("contextId"), None);
+        let given = context(Context::Given("c".to_owned()));
+        assert_eq!(given["message"]["contextId"], "c");
+    }
+
+    #[test]
+    fn everything_that_a_job_says_is_sent_in_its_order() {
+        let Value::Object(metadata) = json!({"a": 1}) else {
+            panic!("an object");
+        };
+        let job = Job::text("Book the cheapest of these.")
+            .data(json!({"from": "ZRH"}))
+            .attach(File::bytes("../offers.csv", "a;1\n"))
+            .attach(File::bytes("blob", "x").content_type("application/x-odd"))
+            .link("https://a/b.pdf", Some("application/pdf".to_owned()))
+            .and_text("Today.")
+            .metadata(metadata)
+            .accept("text/plain")
+            .accept("application/json")
+            .extension("https://x/ext")
+            .reference("task-7");
+        assert_eq!(
+            body(&job, StartHow::Stream),
+            json!({
+                "message": {
+                    "messageId": message_id(&key()), "contextId": key().as_str(), "role": "ROLE_USER",
+                    "parts": [
+                        {"text": "Book the cheapest of these."},
+                        {"data": {"from": "ZRH"}, "mediaType": "application/json"},
+                        {"raw": "YTsxCg==", "filename": "offers.csv", "mediaType": "text/csv"},
+                        {"raw": "eA==", "filename": "blob", "mediaType": "application/x-odd"},
+                        {"url": "https://a/b.pdf", "mediaType": "application/pdf"},
+                        {"text": "Today."},
+                    ],
+                    "extensions": ["https://x/ext"], "referenceTaskIds": ["task-7"],
+                },
+                "configuration": {"acceptedOutputModes": ["text/plain", "application/json"], "historyLength": 0},
+                "metadata": {"a": 1},
+            })
+        );
+        assert_eq!(
+            job.first_message().as_deref(),
+            Some("Book the cheapest of these.Today.")
+        );
+        assert_eq!(Job::default().data(json!(1)).first_message(), None);
+        let shown = format!("{job:?}");
+        assert!(
+            !shown.contains("a;1") && shown.contains("offers.csv"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn both_ways_to_start_are_requests_of_either_binding() {
+        for (binding, reply, stream) in [
+            (Binding::HttpJson, "/message:send", "/message:stream"),
+            (Binding::JsonRpc, "/", "/"),
+        ] {
+            let agent = A2a::at(binding, "/").expect("a path");
+            let request = |how| {
+                Job::text("hi")
+                    .request(&agent, &key(), how)
+                    .expect("a request")
+            };
+            assert_eq!(request(StartHow::Reply).target(), reply);
+            let request = request(StartHow::Stream);
+            assert_eq!(request.target(), stream);
+            assert_eq!(request.headers()["accept"], "text/event-stream");
+            assert_eq!(request.headers()["a2a-version"], "1.0");
+        }
+    }
+
+    #[test]
+    fn a_job_without_content_or_with_too_much_of_it_is_refused() {
+        let refused = |job: Job| {
+            let agent = A2a::default();
+            let error = job
+                .request(&agent, &key(), StartHow::Reply)
+                .expect_err("refused");
+            error.to_string()
+        };
+        assert!(refused(Job::default()).contains("nothing to send"));
+        let half = vec![b'x'; MAX_INLINE / 2];
+        let job = Job::default().attach(File::bytes("a", half.clone()));
+        assert!(
+            job.clone()
+                .attach(File::bytes("b", half.clone()))
+                .body(&key(), StartHow::Reply)
+                .is_ok()
+        );
+        let error = refused(
+            job.attach(File::bytes("b", half))
+                .attach(File::bytes("c", "x")),
+        );
+        assert!(error.contains("give the agent a URL"), "{error}");
+    }
+
+    #[test]
+    fn an_answer_is_a_message_to_the_task_in_words_or_with_data() {
+        let sent = |answer| {
+            let body = message_to("t", "m".to_owned(), &answer)?;
+            Ok::<_, BuildError>(serde_json::to_value(body).expect("JSON"))
+        };
+        assert_eq!(
+            sent(Answer::text("red")).expect("words"),
+            json!({
+                "message": {"messageId": "m", "taskId": "t", "role": "ROLE_USER", "parts": [{"text": "red"}]},
+                "configuration": {"returnImmediately": true},
+            })
+        );
+        let Value::Object(data) = json!({"colour": "red"}) else {
+            panic!("an object");
+        };
+        assert_eq!(
+            sent(Answer::Input(data)).expect("data")["message"]["parts"],
+            json!([{"data": {"colour": "red"}, "mediaType": "application/json"}])
+        );
+        for other in [Answer::Approve, Answer::Reject { reason: None }] {
+            assert!(sent(other).is_err());
+        }
+    }
+}

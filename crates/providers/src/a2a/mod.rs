@@ -16,6 +16,7 @@ mod binding;
 mod card;
 mod errors;
 mod events;
+mod head;
 mod job;
 pub mod operations;
 mod parts;

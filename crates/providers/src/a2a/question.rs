@@ -68,3 +68,115 @@ pub(super) fn has_id(message: &Message, id: &str) -> bool {
         .as_ref()
         .is_some_and(|found| found.as_str() == id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(json: &str) -> TaskStatus {
+        crate::wire::decode(json.as_bytes()).expect(json)
+    }
+
+    fn question(json: &str) -> Question {
+        question_of("t", &status(json)).expect(json)
+    }
+
+    /// From a2a-05: the Python SDK's question.
+    const COLOUR: &str = r#"{"state":"TASK_STATE_INPUT_REQUIRED","message":{"messageId":"bd3cb48f-dc62-4847-85d9-11221031cdab","contextId":"898813ec","taskId":"92160474","role":"ROLE_AGENT","parts":[{"text":"colour?"}]},"timestamp":"2026-11-29T21:04:12.491911Z"}"#;
+
+    #[test]
+    fn a_question_is_the_same_at_every_read_and_another_after_another_status() {
+        let colour = question(COLOUR);
+        assert_eq!(
+            (colour.text(), &colour.kind),
+            ("colour?", &QuestionKind::Text)
+        );
+        assert_eq!(colour.since.as_deref(), Some("2026-11-29T21:04:12.491911Z"));
+        assert!(!colour.stand_in && colour.payload.is_none());
+        // LangGraph makes another message id at every read; version 0.3 spells the rest in its own way.
+        for same in [
+            COLOUR.replace("bd3cb48f", "00000000"),
+            COLOUR.replace("TASK_STATE_INPUT_REQUIRED", "input-required"),
+            COLOUR.replace(
+                r#"{"text":"colour?"}"#,
+                r#"{"kind":"text","text":"colour?","filename":"","mediaType":""}"#,
+            ),
+            COLOUR.replace(r#","role":"ROLE_AGENT""#, ""),
+        ] {
+            assert_eq!(question(&same).id, colour.id, "{same}");
+        }
+        for other in [
+            COLOUR.replace("21:04:12", "21:04:13"),
+            COLOUR.replace("colour?", "size?"),
+            COLOUR.replace(r#","timestamp":"2026-11-29T21:04:12.491911Z""#, ""),
+        ] {
+            assert_ne!(question(&other).id, colour.id, "{other}");
+        }
+        let elsewhere = question_of("u", &status(COLOUR)).expect("a question");
+        assert_ne!(elsewhere.id, colour.id);
+    }
+
+    #[test]
+    fn data_files_and_credentials_are_asked_for_each_in_their_way() {
+        // From a2a-07: a form.
+        let form = question(
+            r#"{"state":"TASK_STATE_INPUT_REQUIRED","message":{"role":"ROLE_AGENT","parts":[{"data":{"schema":{"type":"object"}}}]}}"#,
+        );
+        assert_eq!((form.text(), &form.kind), ("", &QuestionKind::Data));
+        assert_eq!(form.payload, Some(json!({"schema": {"type": "object"}})));
+        assert!(!form.stand_in);
+        let both = question(
+            r#"{"state":"input-required","message":{"parts":[{"text":"Where to?"},{"data":{"from":"ZRH"}}]}}"#,
+        );
+        assert_eq!(
+            (both.text(), &both.kind),
+            ("Where to?", &QuestionKind::Data)
+        );
+        let file = question(
+            r#"{"state":"input-required","message":{"parts":[{"text":"Sign this."},{"raw":"YQ==","filename":"a.pdf"}]}}"#,
+        );
+        assert_eq!(
+            (file.text(), &file.kind),
+            ("Sign this.", &QuestionKind::Text)
+        );
+        assert_eq!(
+            file.payload,
+            Some(json!({"parts": [{"text": "Sign this."}, {"rawLength": 3, "filename": "a.pdf"}]}))
+        );
+        let login = question(
+            r#"{"state":"TASK_STATE_AUTH_REQUIRED","message":{"parts":[{"text":"Log in at https://a."}]}}"#,
+        );
+        assert_eq!(
+            (login.text(), &login.kind),
+            ("Log in at https://a.", &authentication())
+        );
+    }
+
+    #[test]
+    fn a_task_that_says_only_that_it_waits_asks_by_a_stand_in() {
+        // From lg-02: LangGraph's task while it waits.
+        let silent = r#"{"state":"TASK_STATE_INPUT_REQUIRED","timestamp":"2026-11-29T21:09:13.226042+00:00"}"#;
+        let asked = question(silent);
+        assert!(asked.stand_in && asked.text().is_empty());
+        assert_eq!(question(silent).id, asked.id);
+        assert_ne!(question(&silent.replace(":13.", ":14.")).id, asked.id);
+        for empty in [
+            r#"{"state":"input-required","message":null}"#,
+            r#"{"state":"input-required","message":{"parts":[]}}"#,
+        ] {
+            assert!(question(empty).stand_in, "{empty}");
+        }
+        for state in ["TASK_STATE_WORKING", "completed", "TASK_STATE_PAUSED", ""] {
+            let json = COLOUR.replace("TASK_STATE_INPUT_REQUIRED", state);
+            assert_eq!(question_of("t", &status(&json)), None, "{state}");
+        }
+        assert_eq!(question_of("t", &TaskStatus::default()), None);
+    }
+
+    #[test]
+    fn a_message_of_ours_is_known_by_its_id() {
+        let message: Message = crate::wire::decode(br#"{"messageId":"m"}"#).expect("a message");
+        assert!(has_id(&message, "m") && !has_id(&message, "M"));
+        assert!(!has_id(&Message::default(), ""));
+    }
+}
