@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::build_error::BuildError;
-use crate::credential::is_redacted;
+use crate::needles::is_redacted;
 use crate::seed::hex;
 use crate::target::Target;
 

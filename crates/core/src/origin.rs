@@ -5,8 +5,9 @@ use std::fmt;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri, header};
 
-use crate::credential::{ConfigError, Credential, is_redacted};
+use crate::credential::{ConfigError, Credential};
 use crate::failure::{Cause, ExchangeFailure, ExchangeProgress};
+use crate::needles::is_redacted;
 use crate::request::{Body, Request};
 use crate::response::Head;
 
@@ -120,17 +121,17 @@ impl Origin {
         self.scheme == Scheme::HTTPS
     }
 
-    /// Combines request, server and key into the head that is sent. The key is marked as sensitive, so that no `Debug`
-    /// output contains it, and appears only in `Authorization`.
+    /// Combines request, server and credential, if there is one, into the head that is sent. The credential is marked as
+    /// sensitive, so that no `Debug` output contains it, and appears only in its header.
     ///
     /// # Panics
     /// Never panics for a target from [`Target`](crate::Target) or from a stored task: every part was checked when it
     /// was created.
     #[must_use]
-    pub fn seal(
+    pub fn seal<'c>(
         &self,
         request: &Request,
-        credential: &Credential,
+        credential: impl Into<Option<&'c Credential>>,
         agent: &HeaderValue,
     ) -> http::Request<()> {
         let target = if self.base.is_empty() {
@@ -150,7 +151,10 @@ impl Origin {
         *sealed.uri_mut() = uri;
         *sealed.headers_mut() = request.headers().clone();
         let headers = sealed.headers_mut();
-        headers.insert(header::AUTHORIZATION, credential.header().clone());
+        if let Some(credential) = credential.into() {
+            let (name, value) = (credential.header_name(), credential.header_value());
+            headers.insert(name.clone(), value.clone());
+        }
         headers.insert(header::USER_AGENT, agent.clone());
         if !matches!(request.body(), Body::Empty) || request.method() == http::Method::POST {
             headers.insert(header::CONTENT_LENGTH, request.body().len().into());

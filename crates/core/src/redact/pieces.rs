@@ -25,8 +25,7 @@ use memchr::{memchr, memchr3};
 use serde_json::Value;
 
 use crate::credential::Credential;
-
-use super::{Masked, REDACTED, Reach, after_break, open_end, spell};
+use crate::needles::{REDACTED, Reach, Unit, after_break, masked, open_end, spell, unit};
 
 /// How many characters of the key a text must end with for its event to be held back.
 pub(crate) const FEWEST: usize = 4;
@@ -95,7 +94,11 @@ struct Added {
 fn added(key: &[u8], value: &[u8], before: usize) -> Added {
     let (mut ends, mut begun) = (None, 0);
     let start = after_break(value, 0);
+    let first = unit(value, start);
     for done in 1..key.len() {
+        if !may_begin(&first, key[done]) {
+            continue;
+        }
         // A text that ends with so many characters of the key also ends with fewer, if the key repeats itself.
         let known = done <= before && key[..before].ends_with(&key[..done]);
         // A large part of a key is recognised by itself, whoever delivered the other part.
@@ -123,6 +126,18 @@ fn added(key: &[u8], value: &[u8], before: usize) -> Added {
         ends,
         open,
         goes_on: begun > 0,
+    }
+}
+
+/// Returns whether a text that begins with `first` may begin with this character of a key. Most do not, and this shows it
+/// at little cost.
+fn may_begin(first: &Unit, expected: u8) -> bool {
+    match first {
+        Unit::Is(code, _) => {
+            // These three may be spelt in more than one way.
+            *code == u32::from(expected) || matches!(expected, b'\\' | b'%' | b' ')
+        }
+        Unit::Cut => true,
     }
 }
 
@@ -183,17 +198,7 @@ pub(super) fn without_pieces(key: &[u8], text: &[u8]) -> Option<Vec<u8>> {
         places.extend(open_places(key, forgotten));
     }
     places.extend(open_places(key, tails.0));
-    places.sort_by_key(|place| place.start);
-    let mut out = Masked::default();
-    let mut end = 0;
-    for place in places {
-        // What is already masked is not masked twice.
-        if place.start >= end {
-            end = place.end;
-            out.mask(text, place);
-        }
-    }
-    out.end(text)
+    masked(text, places)
 }
 
 /// Returns all places of what is too much of a key, where nothing shows how the text continues.
@@ -242,24 +247,29 @@ pub(crate) struct Piece {
     at: usize,
 }
 
-/// Holds back events whose text ends as the key begins. What it returns has to be masked in the waiting events.
+/// Holds back events whose text ends as a secret of the credential begins. What it returns has to be masked in the waiting
+/// events.
 #[derive(Debug, Default)]
 pub(crate) struct HoldBack {
     credential: Option<Credential>,
-    tails: Tails<Piece>,
+    /// Of each secret.
+    tails: Vec<Tails<Piece>>,
     /// The type of the event that the last piece came in.
     of: String,
 }
 
 impl HoldBack {
-    /// Searches for this key from now on.
+    /// Searches for this credential from now on.
     pub(crate) fn search_for(&mut self, credential: &Credential) {
+        let secrets = credential.needles().secrets();
+        self.tails.resize_with(secrets.len(), Tails::default);
         self.credential = Some(credential.clone());
     }
 
     /// Returns the first event that must not be delivered yet.
     pub(crate) fn first(&self) -> Option<u64> {
-        let held = self.tails.0.iter().filter(|tail| tail.spelt >= FEWEST);
+        let all = self.tails.iter().flat_map(|tails| &tails.0);
+        let held = all.filter(|tail| tail.spelt >= FEWEST);
         held.flat_map(|tail| &tail.parts).map(|part| part.no).min()
     }
 
@@ -270,26 +280,30 @@ impl HoldBack {
         if self.of != kind {
             masks.extend(self.release());
         }
-        let Some(key) = self.credential.as_ref().and_then(Credential::secret) else {
+        let Some(credential) = &self.credential else {
             return masks;
         };
+        let secrets = credential.needles().secrets();
         let (tails, mut begins, mut text) = (&mut self.tails, false, 0);
         each_text(data, "", &mut |name, value| {
             let name = digest(name.as_bytes());
-            let place = |at| Piece { no, text, at };
-            let (before, head) = follow(tails, key, name, value.as_bytes(), place);
-            masks.extend(before);
-            if let Some(tail) = tails.0.last_mut().filter(|tail| tail.name == name) {
-                begins = true;
-                // The text behind a found key moves when the key is masked.
-                if let (Some(end), Some(part)) = (head, tail.parts.last_mut()) {
-                    part.at = part.at.checked_sub(end).map_or(0, |at| at + REDACTED.len());
+            for (which, key) in secrets.iter().enumerate() {
+                let place = |at| Piece { no, text, at };
+                let (before, head) = follow(&mut tails[which], key, name, value.as_bytes(), place);
+                masks.extend(before);
+                begins |= tails[which].0.last().is_some_and(|tail| tail.name == name);
+                if let Some(end) = head {
+                    value.replace_range(..end, REDACTED);
+                    // The text behind a found key moves when the key is masked.
+                    let all = tails.iter_mut().flat_map(|tails| &mut tails.0);
+                    for part in all.flat_map(|tail| &mut tail.parts) {
+                        if (part.no, part.text) == (no, text) {
+                            part.at = part.at.checked_sub(end).map_or(0, |at| at + REDACTED.len());
+                        }
+                    }
                 }
+                masks.extend(open_places(key, tails[which].forget()));
             }
-            if let Some(end) = head {
-                value.replace_range(..end, REDACTED);
-            }
-            masks.extend(open_places(key, tails.forget()));
             text += 1;
         });
         if begins {
@@ -301,14 +315,17 @@ impl HoldBack {
     /// Releases what was held back, except for what is too much of a key, because nothing shows how the texts continue.
     #[must_use]
     pub(crate) fn release(&mut self) -> Vec<Piece> {
-        let Some(key) = self.credential.as_ref().and_then(Credential::secret) else {
+        let Some(credential) = &self.credential else {
             return Vec::new();
         };
+        let secrets = credential.needles().secrets();
         let mut masks = Vec::new();
-        for tail in &mut self.tails.0 {
-            let parts = std::mem::take(&mut tail.parts);
-            if tail.is_half_of(key) {
-                masks.extend(parts);
+        for (key, tails) in secrets.iter().zip(&mut self.tails) {
+            for tail in &mut tails.0 {
+                let parts = std::mem::take(&mut tail.parts);
+                if tail.is_half_of(key) {
+                    masks.extend(parts);
+                }
             }
         }
         masks
@@ -316,7 +333,7 @@ impl HoldBack {
 
     /// Notes that this event was delivered: nothing of it can be held back any more.
     pub(crate) fn told(&mut self, no: u64) {
-        for tail in &mut self.tails.0 {
+        for tail in self.tails.iter_mut().flat_map(|tails| &mut tails.0) {
             tail.parts.retain(|part| part.no > no);
         }
     }

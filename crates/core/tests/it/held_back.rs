@@ -34,11 +34,14 @@ fn said(event: &RawEvent) -> String {
 
 impl Listening {
     fn new() -> Self {
+        Self::with(&Credential::bearer(&SecretString::from(KEY)).expect("a key"))
+    }
+
+    fn with(credential: &Credential) -> Self {
         let shared = OriginBudget::new();
         let (task, stream) = listening(&shared);
-        let key = Credential::bearer(&SecretString::from(KEY)).expect("a key");
         Self {
-            task: task.with_credential(&key),
+            task: task.with_credential(credential),
             shared,
             stream,
             seq: 0,
@@ -90,8 +93,12 @@ impl Listening {
 
 /// The longest part of the key in a text, of at least four characters.
 fn longest(text: &str) -> usize {
-    let parts = (0..KEY.len()).flat_map(|from| (from + 4..=KEY.len()).map(move |to| from..to));
-    let held = parts.filter(|part| text.contains(&KEY[part.clone()]));
+    longest_of(KEY, text)
+}
+
+fn longest_of(key: &str, text: &str) -> usize {
+    let parts = (0..key.len()).flat_map(|from| (from + 4..=key.len()).map(move |to| from..to));
+    let held = parts.filter(|part| text.contains(&key[part.clone()]));
     held.map(|part| part.len()).max().unwrap_or_default()
 }
 
@@ -131,6 +138,33 @@ fn of_a_key_cut_anywhere_no_part_of_four_characters_is_told() {
         let begun = between.trim_end_matches(REDACTED);
         assert!(begun.len() <= TOLD && KEY.starts_with(begun), "{text}");
         assert!(between.contains(REDACTED), "{pieces:?}: {text}");
+    }
+}
+
+/// Rows: L18, L21.
+#[test]
+fn of_a_password_and_of_its_header_cut_anywhere_no_part_of_four_characters_is_told() {
+    // ann:canary-4f1c2b7e9d
+    let encoded = "YW5uOmNhbmFyeS00ZjFjMmI3ZTlk";
+    let pair = Credential::basic("ann", &SecretString::from(KEY)).expect("a pair");
+    for (secret, other) in [(KEY, encoded), (encoded, KEY)] {
+        for at in 1..secret.len() {
+            let (first, last) = secret.split_at(at);
+            for (before, after) in [("", ""), (other, ""), ("", other)] {
+                let mut listening = Listening::with(&pair);
+                listening.hear(&format!("say He sent {before}{first}"));
+                listening.hear(&format!("say {last}, {after}."));
+                listening.hear("say And no more.");
+                assert!(listening.is_all(), "{first}|{last}: {:?}", listening.told);
+                let text = listening.text();
+                assert_eq!(longest_of(secret, &text), 0, "{first}|{last}: {text}");
+                assert!(
+                    text.starts_with("He sent ") && text.ends_with(".And no more."),
+                    "{text}"
+                );
+                assert!(text.contains(REDACTED), "{text}");
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod abilities;
 mod again;
 mod clocks;
 mod connections;
+mod credential;
 mod defaults;
 mod driver;
 mod ends;
