@@ -1,7 +1,7 @@
 //! What an agent made: artifacts, the pieces of one joined, and the answer of a task that is done.
 
 use serde_json::Value;
-use taskward_core::{LenientList, Output};
+use taskward_core::{LenientList, Output, OutputPiece};
 
 use super::parts::{data_of, text_of, text_of_message};
 use super::types::{Artifact, Message, Part, Role, Task, TaskArtifactUpdateEvent};
@@ -109,6 +109,33 @@ pub(super) fn id_of(artifact: &Artifact) -> &str {
     artifact.artifact_id.as_ref().map_or("", |id| id.as_str())
 }
 
+/// Returns the piece of output that an event brings, to be told as it comes.
+pub(super) fn piece_of(update: &TaskArtifactUpdateEvent) -> Option<OutputPiece> {
+    let artifact = update.artifact.as_ref()?;
+    let mut piece = OutputPiece::new(
+        id_of(artifact),
+        text_of(artifact.parts.readable()).unwrap_or_default(),
+        artifact.parts.readable().map(Part::to_json).collect(),
+    );
+    piece.name.clone_from(&artifact.name);
+    piece.append = update.append;
+    piece.last = update.last_chunk;
+    Some(piece)
+}
+
+/// Returns what a task has made so far, whole, to be told where a stream begins with it.
+pub(super) fn pieces_of(task: &Task) -> Vec<OutputPiece> {
+    let artifacts = Artifacts::of(task);
+    let pieces = artifacts.iter().map(|joined| {
+        let parts = joined.parts.iter().map(Part::to_json).collect();
+        let mut piece =
+            OutputPiece::new(joined.id.as_str(), joined.text().unwrap_or_default(), parts);
+        piece.name.clone_from(&joined.name);
+        piece
+    });
+    pieces.collect()
+}
+
 /// The answer of a task that is done, or the agent's direct answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
@@ -204,4 +231,41 @@ fn has_content(message: &Message) -> bool {
     entries
         .iter()
         .any(|entry| matches!(entry, ListEntry::Readable(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Rows: P13.
+    #[test]
+    fn a_piece_is_told_as_it_comes_and_without_the_bytes_of_a_file() {
+        // From a2a-05, with a file.
+        let update: TaskArtifactUpdateEvent = crate::wire::decode(
+            br#"{"taskId":"t","artifact":{"artifactId":"chunked","name":"n","parts":[{"text":"piece 8 "},{"raw":"YWFh"}]},"append":true,"lastChunk":true}"#,
+        )
+        .expect("an update");
+        let piece = piece_of(&update).expect("a piece");
+        assert_eq!(
+            (piece.artifact.as_str(), piece.name.as_deref()),
+            ("chunked", Some("n"))
+        );
+        assert_eq!(
+            (piece.append, piece.last, piece.text.as_str()),
+            (true, true, "piece 8 ")
+        );
+        assert_eq!(piece.parts, json!([{"text": "piece 8 "}, {"rawLength": 3}]));
+        assert_eq!(piece_of(&TaskArtifactUpdateEvent::default()), None);
+        let task: Task = crate::wire::decode(
+            br#"{"artifacts":[{"artifactId":"chunked","parts":[{"text":"piece 1 "},{"text":"piece 2 "}]},{"parts":[]}]}"#,
+        )
+        .expect("a task");
+        let pieces = pieces_of(&task);
+        let texts: Vec<&str> = pieces.iter().map(|piece| piece.text.as_str()).collect();
+        assert_eq!(texts, ["piece 1 piece 2 ", ""]);
+        assert!(pieces.iter().all(|piece| !piece.append && !piece.last));
+        assert_eq!(pieces_of(&Task::default()), []);
+    }
 }

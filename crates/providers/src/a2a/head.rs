@@ -71,6 +71,7 @@ mod tests {
         format!(r#"{{"jsonrpc":"2.0","id":1,"result":{task}}}"#)
     }
 
+    /// Rows: P8.
     #[test]
     fn the_head_of_a_task_is_read_in_both_bindings_and_at_no_cut() {
         let task = r#"{"id":"t","contextId":"c","artifacts":[{"parts":[{"text":"\"id\":\"x\""}]}],"status":{"state":"TASK_STATE_WORKING","timestamp":"2026-11-29T21:02:59Z"},"history":[{"taskId":"other"}],"metadata":{"id":"x"}}"#;

@@ -28,7 +28,7 @@ pub(super) fn question_of(task: &str, status: &TaskStatus) -> Option<Question> {
     let others: Vec<Value> = parts.iter().map(|part| part.to_json()).collect();
     let is_stand_in = text.is_empty() && others.is_empty();
     let kind = match (state, data) {
-        (State::AuthRequired, _) => authentication(),
+        (State::AuthRequired, _) => QuestionKind::Authentication,
         (_, Some(_)) => QuestionKind::Data,
         (_, None) => QuestionKind::Text,
     };
@@ -57,10 +57,6 @@ fn digest(task: &str, at: Option<&str>, parts: &[Value]) -> String {
         .to_owned()
 }
 
-fn authentication() -> QuestionKind {
-    QuestionKind::Other("authentication".to_owned())
-}
-
 /// Returns whether a message has this id: the proof that ours has arrived.
 pub(super) fn has_id(message: &Message, id: &str) -> bool {
     message
@@ -84,6 +80,7 @@ mod tests {
     /// From a2a-05: the Python SDK's question.
     const COLOUR: &str = r#"{"state":"TASK_STATE_INPUT_REQUIRED","message":{"messageId":"bd3cb48f-dc62-4847-85d9-11221031cdab","contextId":"898813ec","taskId":"92160474","role":"ROLE_AGENT","parts":[{"text":"colour?"}]},"timestamp":"2026-11-29T21:04:12.491911Z"}"#;
 
+    /// Rows: P10.
     #[test]
     fn a_question_is_the_same_at_every_read_and_another_after_another_status() {
         let colour = question(COLOUR);
@@ -148,10 +145,11 @@ mod tests {
         );
         assert_eq!(
             (login.text(), &login.kind),
-            ("Log in at https://a.", &authentication())
+            ("Log in at https://a.", &QuestionKind::Authentication)
         );
     }
 
+    /// Rows: P10.
     #[test]
     fn a_task_that_says_only_that_it_waits_asks_by_a_stand_in() {
         // From lg-02: LangGraph's task while it waits.

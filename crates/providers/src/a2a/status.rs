@@ -105,6 +105,7 @@ pub(super) fn status_of(state: Option<&TaskState>) -> Status {
 mod tests {
     use super::*;
 
+    /// Rows: P7.
     #[test]
     fn both_spellings_of_a_state_are_one_and_only_four_are_an_end() {
         for (new, old, terminal, interrupted) in [
@@ -130,6 +131,7 @@ mod tests {
         }
     }
 
+    /// Rows: P7.
     #[test]
     fn any_other_word_is_told_as_it_came_and_is_no_end() {
         for word in [

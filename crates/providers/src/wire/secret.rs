@@ -86,6 +86,7 @@ mod tests {
     use super::*;
     use crate::wire::decode;
 
+    /// Rows: P12.
     #[test]
     fn whatever_stands_where_a_secret_should_is_never_shown() {
         for (json, text) in [

@@ -68,6 +68,7 @@ fn a_task_is_read_in_both_bindings_and_at_no_cut() {
     assert_eq!(at, Some(1_795_986_542_194));
 }
 
+/// Rows: P11.
 #[test]
 fn a_message_is_answered_by_a_task_or_by_a_message() {
     // From a2a-01, a2a-07, a2a-09 and js-01.
@@ -109,6 +110,7 @@ fn a_message_is_answered_by_a_task_or_by_a_message() {
     }
 }
 
+/// Rows: D21, D23.
 #[test]
 fn tasks_are_listed_page_after_page() {
     // From a2a-03: the Python SDK writes empty lists and names out; others leave an empty list out.
@@ -146,6 +148,7 @@ fn tasks_are_listed_page_after_page() {
     }
 }
 
+/// Rows: P13.
 #[test]
 fn the_answer_is_in_the_artifacts_else_in_what_the_agent_said() {
     let answer =
@@ -268,6 +271,7 @@ fn a_part_is_text_data_or_a_file_in_the_words_of_either_version() {
     assert_eq!(data.bytes(), None);
 }
 
+/// Rows: P12.
 #[test]
 fn web_hooks_come_with_their_secrets_and_show_none() {
     // From a2a-10: they come back in clear. The nested form is that of version 0.3.
@@ -320,6 +324,7 @@ fn web_hooks_come_with_their_secrets_and_show_none() {
     }
 }
 
+/// Rows: P8.
 #[test]
 fn a_task_with_an_artifact_of_20_mb_is_read() {
     let text = "x".repeat(20 << 20);

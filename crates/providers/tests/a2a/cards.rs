@@ -46,6 +46,7 @@ fn interface(url: &str, binding: &str, version: &str) -> String {
     format!(r#"{{"url":"{url}","protocolBinding":"{binding}","protocolVersion":"{version}"}}"#)
 }
 
+/// Rows: P2.
 #[test]
 fn the_first_interface_that_we_speak_is_used() {
     let py = found(PY);
@@ -80,6 +81,7 @@ fn the_first_interface_that_we_speak_is_used() {
     );
 }
 
+/// Rows: P1, P2.
 #[test]
 fn what_we_do_not_speak_is_passed_over() {
     let list = [
@@ -125,6 +127,7 @@ fn what_we_do_not_speak_is_passed_over() {
     assert_eq!(found(&old.replace("VERSION", "1.0")).agent.path(), "/rpc");
 }
 
+/// Rows: P1.
 #[test]
 fn what_is_no_card_is_refused_in_words_that_say_what_to_do() {
     let read = |status, body: &str| read_card(&here(), &reply(status, body)).map(|_| ());
@@ -273,6 +276,7 @@ fn a_url_is_that_of_a_card_or_of_an_agent() {
     }
 }
 
+/// Rows: P3.
 #[test]
 fn the_credential_is_the_first_that_we_can_send() {
     use WantedCredential as W;

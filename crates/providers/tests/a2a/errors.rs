@@ -37,6 +37,7 @@ fn with_reason(reason: &str, status: u16, number: i64) -> [(A2a, u16, String); 2
     ]
 }
 
+/// Rows: P4.
 #[test]
 fn a_reason_has_one_class_in_both_bindings() {
     use ErrorClass as C;
@@ -82,6 +83,7 @@ fn a_reason_has_one_class_in_both_bindings() {
 }
 
 /// Bodies of the recorded exchanges a2a-01, a2a-02, a2a-06, a2a-08, js-01 and lg-02.
+/// Rows: P4.
 #[test]
 fn what_the_servers_answered_is_taken_for_what_it_was() {
     use ErrorClass as C;
@@ -146,6 +148,7 @@ fn what_the_servers_answered_is_taken_for_what_it_was() {
     }
 }
 
+/// Rows: P6.
 #[test]
 fn a_404_without_the_protocol_s_words_is_no_word_about_a_task() {
     for body in [
@@ -204,6 +207,7 @@ fn what_stands_before_the_agent_has_the_last_word_about_credentials_and_rates() 
     }
 }
 
+/// Rows: P4.
 #[test]
 fn an_odd_reason_falls_back_to_the_number_and_an_odd_number_to_the_status() {
     for details in [
@@ -276,7 +280,7 @@ fn a_result_is_no_error_wherever_it_stands_and_whatever_is_in_it() {
     assert!(delete.read(&reply(200, "<html>")).is_err());
 }
 
-/// Rows: N7.
+/// Rows: P5.
 #[test]
 fn a_reply_that_is_none_in_json_rpc_is_unreadable_and_says_why() {
     let task = r#"{"id":"t","status":{"state":"TASK_STATE_COMPLETED"}}"#;

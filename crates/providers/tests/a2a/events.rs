@@ -66,6 +66,7 @@ fn joined(events: &[TaskEvent]) -> Vec<(String, Option<String>, bool)> {
         .collect()
 }
 
+/// Rows: P7, P13.
 #[test]
 fn a_stream_reads_the_same_in_every_shape_that_servers_mix() {
     let of = |agent: &A2a, data: &[&str]| -> Vec<TaskEvent> {
@@ -128,6 +129,7 @@ fn a_stream_reads_the_same_in_every_shape_that_servers_mix() {
     }
 }
 
+/// Rows: P13.
 #[test]
 fn an_artifact_that_comes_again_whole_replaces_its_earlier_form() {
     let update = |json: &str| -> TaskArtifactUpdateEvent {
@@ -184,6 +186,7 @@ fn an_error_event_is_one_in_either_binding_and_says_nothing_about_the_task() {
     }
 }
 
+/// Rows: P7.
 #[test]
 fn an_event_of_no_known_kind_is_unknown_and_one_without_data_is_none() {
     for data in [
@@ -230,6 +233,7 @@ fn an_event_of_no_known_kind_is_unknown_and_one_without_data_is_none() {
     }
 }
 
+/// Rows: D22.
 #[test]
 fn a_stream_is_read_at_every_cut_and_another_task_s_event_spoils_it() {
     let stream: String = LG

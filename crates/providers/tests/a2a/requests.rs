@@ -163,6 +163,7 @@ fn every_operation_is_built_in_both_bindings_byte_for_byte() {
     );
 }
 
+/// Rows: P12.
 #[test]
 fn the_operations_of_web_hooks_send_their_secrets_and_show_none() {
     let task = || "t".to_owned();
@@ -229,6 +230,7 @@ fn the_operations_of_web_hooks_send_their_secrets_and_show_none() {
     );
 }
 
+/// Rows: P9.
 #[test]
 fn an_id_stays_in_its_segment_and_a_tenant_goes_before_everything() {
     for agent in both() {
