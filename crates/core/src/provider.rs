@@ -53,6 +53,9 @@ pub enum ReadKind {
     Stream {
         /// The last event seen.
         after: Option<EventSeq>,
+        /// Which of the provider's forms of this request is made, from 0 to
+        /// [`stream_forms`](Capabilities::stream_forms): the next one is tried where the server knows no such method.
+        form: u8,
     },
     /// The steps of a task that failed or was stopped.
     Steps,
@@ -269,19 +272,11 @@ impl MatchCriteria {
 
     /// Creates criteria that match exactly the tasks of a request that contains this id of ours.
     #[must_use]
-    pub fn reference(key: &IdempotencyKey) -> Self {
+    pub fn reference(reference: impl Into<String>) -> Self {
         Self {
-            reference: Some(key.as_str().to_owned()),
+            reference: Some(reference.into()),
             ..Self::default()
         }
-    }
-
-    /// Replaces the id of ours by the one in another request.
-    pub(crate) fn refer_to(mut self, key: Option<&IdempotencyKey>) -> Self {
-        if self.reference.is_some() {
-            self.reference = key.map(|key| key.as_str().to_owned());
-        }
-        self
     }
 
     /// Returns whether `text` is the first message; white space at either end does not count.
@@ -374,6 +369,8 @@ pub struct Capabilities {
     pub start_by_stream: bool,
     /// Whether there is an event stream.
     pub stream: bool,
+    /// How many forms the request that opens a stream has.
+    pub stream_forms: u8,
     /// Whether each stream begins with the whole task, in the place of numbered events that could be asked for again.
     pub snapshots: bool,
     /// Whether the events of the stream can be listed, too.
@@ -407,6 +404,7 @@ impl Capabilities {
         answer: Safety::Once,
         start_by_stream: false,
         stream: false,
+        stream_forms: 1,
         snapshots: false,
         events: false,
         cancel: false,
@@ -554,19 +552,27 @@ pub trait Provider:
         None
     }
 
-    /// Builds a request that starts the same again as a new task, from an earlier one that [`start`](Self::start) built.
+    /// Returns the same job without the id of ours that a server may reject; `None` if there is nothing to leave out.
+    fn without_reference(&self, _job: &Self::Job) -> Option<Self::Job> {
+        None
+    }
+
+    /// Builds a request that starts the same again as a new task, from an earlier one that [`start`](Self::start) built,
+    /// and what identifies its task.
     ///
     /// # Errors
     /// Returns an error if the key cannot be encoded into the request.
     fn start_again(
         &self,
         request: Request,
+        criteria: Option<MatchCriteria>,
         key: Option<&IdempotencyKey>,
-    ) -> Result<Request, BuildError> {
-        match key {
-            Some(key) => request.keyed(key),
-            None => Ok(request),
-        }
+    ) -> Result<(Request, Option<MatchCriteria>), BuildError> {
+        let request = match key {
+            Some(key) => request.keyed(key)?,
+            None => request,
+        };
+        Ok((request, criteria))
     }
 
     /// Builds the request of one read.

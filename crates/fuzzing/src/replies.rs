@@ -124,7 +124,10 @@ fn provider<P: Provider>(provider: &P, reply: &Response) {
         ReadKind::Status,
         ReadKind::Questions,
         ReadKind::Events { cursor: None },
-        ReadKind::Stream { after: None },
+        ReadKind::Stream {
+            after: None,
+            form: 0,
+        },
         ReadKind::Steps,
         ReadKind::Result,
     ];

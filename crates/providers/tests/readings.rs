@@ -271,7 +271,13 @@ fn what_a_platform_has_no_call_for_is_refused_before_anything_is_sent() {
             "an answer on this platform is a text",
         ),
         (
-            Nanonets.read_request(&id, &ReadKind::Stream { after: None }),
+            Nanonets.read_request(
+                &id,
+                &ReadKind::Stream {
+                    after: None,
+                    form: 0,
+                },
+            ),
             "this platform has no event stream",
         ),
         (

@@ -70,7 +70,7 @@ impl Provider for Toy {
     fn read_request(&self, id: &TaskId, read: &ReadKind) -> Result<Request, BuildError> {
         let target = Target::new("/t").segment(id.as_str())?;
         let target = match read {
-            ReadKind::Stream { after } => target
+            ReadKind::Stream { after, .. } => target
                 .path("/stream")
                 .query_opt("after", after.map(|p| p.to_string()).as_deref()),
             ReadKind::Result => target.path("/result"),

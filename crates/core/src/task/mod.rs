@@ -211,10 +211,7 @@ impl<P: Provider> Task<P> {
                 Some(IdempotencyKey::mint(&seed, "start", digest.as_bytes()))
             }
         };
-        let request = provider.start_again(request, key.as_ref())?;
-        let criteria = again
-            .criteria
-            .map(|criteria| criteria.refer_to(key.as_ref()));
+        let (request, criteria) = provider.start_again(request, again.criteria, key.as_ref())?;
         let built = BuiltStart::of_reply(request, key, criteria, &seed, now);
         let mut task = Self::starting(provider, built, None, policy, seed, now);
         // A start request belongs to the server that it was for: another server does not know its agents.

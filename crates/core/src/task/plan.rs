@@ -484,7 +484,7 @@ impl<P: Provider> Follow<P> {
                 .read_request(id, &ReadKind::Questions)
                 .map(Arc::new),
             Purpose::OpenStream(after) => provider
-                .read_request(id, &ReadKind::Stream { after: *after })
+                .read_request(id, &self.stream.kind_after(*after))
                 .map(|request| Arc::new(request.streaming())),
             Purpose::Cancel => provider
                 .write_request(id, &WriteRequest::Cancel)

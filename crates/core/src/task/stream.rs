@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::event::{Event, RawEvent};
 use crate::failure::ExchangeFailure;
 use crate::id::{EventSeq, ExchangeId, QuestionId};
-use crate::provider::UnconfirmedEnd;
+use crate::provider::{ReadKind, UnconfirmedEnd};
 use crate::response::Response;
 use crate::time::Timestamp;
 
@@ -185,6 +185,12 @@ impl Stream {
             rests: false,
             interruption: Interruption::None,
         }
+    }
+
+    /// Returns what the provider is asked to open.
+    pub(super) fn kind_after(&self, after: Option<EventSeq>) -> ReadKind {
+        let form = self.health.form;
+        ReadKind::Stream { after, form }
     }
 
     /// Creates a stream that only the start request opens.

@@ -136,6 +136,9 @@ pub(super) fn pieces_of(task: &Task) -> Vec<OutputPiece> {
     pieces.collect()
 }
 
+/// What one server puts into the status of every task that is done (LangGraph; `spec/a2a/SOURCE.md`): it is no answer.
+const BOILERPLATE: &str = "Task completed successfully";
+
 /// The answer of a task that is done, or the agent's direct answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
@@ -160,16 +163,16 @@ impl Answer {
                 raw,
             };
         }
-        let said = task
-            .status
-            .message
-            .as_ref()
-            .filter(|said| has_content(said));
+        let is_said = |said: &&Message| {
+            has_content(said) && text_of_message(said).as_deref() != Some(BOILERPLATE)
+        };
+        let said = task.status.message.as_ref().filter(is_said);
         let last = || {
             let mut said = task.history.iter().flat_map(LenientList::readable);
             said.rfind(|said| is_agents(said) && has_content(said))
         };
-        Self::of_message_or_nothing(said.or_else(last), raw)
+        let said = said.or_else(last).or(task.status.message.as_ref());
+        Self::of_message_or_nothing(said, raw)
     }
 
     /// Reads the agent's direct answer, which comes without a task.

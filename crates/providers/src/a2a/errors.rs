@@ -75,6 +75,11 @@ fn error_of(reply: &Response, body: &ErrorBody) -> ApiError {
     error.with_code(code.or_else(|| body.status.clone()))
 }
 
+/// Returns the error that came as an event.
+pub(super) fn error_of_event(body: &ErrorBody) -> ApiError {
+    error_of(&Response::new(StatusCode::OK, ""), body)
+}
+
 /// Returns the error that a reply is by its status alone. Such a 404 is no word about a task: whoever answers it does not
 /// know the path.
 fn without_words(reply: &Response) -> ApiError {

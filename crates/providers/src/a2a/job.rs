@@ -196,6 +196,11 @@ impl Job {
         (!texts.is_empty()).then(|| texts.concat())
     }
 
+    /// Returns whether this client makes the id of the conversation.
+    pub(super) fn is_context_ours(&self) -> bool {
+        self.context == Context::Ours
+    }
+
     /// Returns the conversation of the start with this key: its id as we make it, or the given one.
     #[must_use]
     pub(super) fn context_of(&self, key: &IdempotencyKey) -> Option<String> {

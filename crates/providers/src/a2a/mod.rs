@@ -8,8 +8,7 @@
 //! The protocol has many servers, which differ; `spec/a2a/SOURCE.md` says which were seen. What they do counts, not what
 //! the protocol's text says.
 
-#![allow(dead_code, reason = "what the provider needs, which follows")]
-
+mod again;
 mod agent;
 mod artifacts;
 mod binding;
@@ -20,6 +19,7 @@ mod head;
 mod job;
 pub mod operations;
 mod parts;
+mod provider;
 mod question;
 mod security;
 mod status;

@@ -139,7 +139,7 @@ impl Provider for AgentHarness {
                 Ok(Request::get(run_target(id, "")?.build()?))
             }
             ReadKind::Events { cursor } => events_request(id, "cursor", cursor.as_deref()),
-            ReadKind::Stream { after } => {
+            ReadKind::Stream { after, .. } => {
                 let request = Request::get(run_target(id, "/events/stream")?.build()?);
                 match after {
                     // Undocumented, and harmless where it is not understood.

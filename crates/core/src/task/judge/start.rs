@@ -122,27 +122,29 @@ impl<P: Provider> Starting<P> {
         let (Some(job), Some(start)) = (&self.job, self.request()) else {
             return false;
         };
-        let (form, key) = match (error.class(), start.form, self.safety) {
-            (Some(ErrorClass::NoSuchMethod), StartForm::Stream, _) => {
+        let provider = &cx.env.provider;
+        let (job, form, key) = match (error.class(), start.form) {
+            (Some(ErrorClass::NoSuchMethod | ErrorClass::Refused), StartForm::Stream) => {
                 let key = self.key.clone();
-                (
-                    StartForm::Reply,
-                    key.map_or(KeyChoice::None, KeyChoice::Own),
-                )
+                let key = key.map_or(KeyChoice::None, KeyChoice::Own);
+                (job.clone(), StartForm::Reply, key)
             }
-            (Some(ErrorClass::Invalid), form, Safety::Traceable) => (form, KeyChoice::None),
+            (Some(ErrorClass::Invalid), form) => match provider.without_reference(job) {
+                Some(job) => (Box::new(job), form, KeyChoice::of(self.safety, None)),
+                None => return false,
+            },
             _ => return false,
         };
         let now = cx.env.now;
-        let built = starting::build(&cx.env.provider, job, form, key, &cx.env.seed, now);
+        let built = starting::build(provider, &job, form, key, &cx.env.seed, now);
         let Ok(built) = built else {
             return false;
         };
-        if built.key.is_none() {
-            // Without a reference it is another start: no read can tell its task from others.
-            self.safety = Safety::Once;
+        if built.key != self.key {
+            // It is another start: no read can tell its task from others.
             cx.env.intent = Some(built.intent);
         }
+        self.job = Some(job);
         (self.digest, self.key) = (built.digest, built.key);
         self.state = StartState::Sending(built.request);
         self.retry(cx, now, WaitReason::Backoff, error);

@@ -760,9 +760,16 @@ impl<P: Provider> Follow<P> {
         }
         absent |= match error.class() {
             Some(ErrorClass::Gone) => !self.is_fresh(cx) || error.is_gone_for_good(),
-            Some(ErrorClass::NoSuchMethod) => true,
+            Some(ErrorClass::NoSuchMethod | ErrorClass::Refused) => true,
             _ => false,
         };
+        if error.class() == Some(ErrorClass::NoSuchMethod)
+            && self.stream.health.form + 1 < cx.env.can().stream_forms
+        {
+            self.stream.health.form += 1;
+            self.stream.enter(StreamState::Closed { due: cx.env.now });
+            return Move::Stay;
+        }
         let attempt = self.stream.health.fail();
         let due = if absent {
             self.stream.health.availability = Availability::Missing;

@@ -27,6 +27,8 @@ pub(in crate::task) struct Health {
     /// Unreadable events in a row.
     pub(in crate::task) unreadable: u32,
     pub(in crate::task) availability: Availability,
+    /// Which form of the request the server knows, as far as it was tried.
+    pub(in crate::task) form: u8,
 }
 
 impl Health {

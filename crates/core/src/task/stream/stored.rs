@@ -38,6 +38,8 @@ impl Stream {
             // A row of unreadable events is counted in one process.
             unreadable: _,
             availability,
+            // Whoever takes the task up tries them again.
+            form: _,
         } = health;
         let Sequence {
             // They only notice what a server should not do.

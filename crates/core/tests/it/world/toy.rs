@@ -166,7 +166,7 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
             ReadKind::Questions => target.path("/log"),
             ReadKind::Result => target.path("/result"),
             ReadKind::Steps => target.path("/trail"),
-            ReadKind::Stream { after } => target
+            ReadKind::Stream { after, .. } => target
                 .path("/stream")
                 .query_opt("after", after.map(|p| p.to_string()).as_deref()),
             ReadKind::Events { cursor } => target

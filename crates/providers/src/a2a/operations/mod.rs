@@ -14,3 +14,4 @@ pub use push::{
 };
 pub use stream::{SendStreamingMessage, SubscribeMethod, SubscribeToTask};
 pub use tasks::{CancelTask, GetTask, ListTasks, SendMessage};
+pub(super) use tasks::{read_sent, read_task};
