@@ -63,19 +63,18 @@ impl Server {
             question.answers += 1;
             question.is_open = false;
         }
-        if task.is_orphan {
+        let is_orphan = std::mem::take(&mut task.is_orphan);
+        if is_orphan {
             // What was to be done is forgotten: the agent begins with what was said last.
             let agent = task.agent.clone();
             let steps = match self.is_script(&agent) {
                 true => self.steps(&agent, &said),
                 false => vec![Step::Done(None)],
             };
-            let task = &mut self.tasks[number];
-            task.steps = steps.into();
-            task.is_orphan = false;
+            self.tasks[number].steps = steps.into();
         }
         self.set_status(number, State::Working, None, false);
-        if let Some(asked) = asked.filter(|_| self.tasks[number].is_script) {
+        if let Some(asked) = asked.filter(|_| self.tasks[number].is_script && !is_orphan) {
             let text = format!("{} -> {said}", asked.text);
             self.write(number, "answer", vec![json!({ "text": text })]);
         }

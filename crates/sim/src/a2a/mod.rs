@@ -319,7 +319,7 @@ impl Server {
         };
         let agent = self.agent_of(place.agent.as_deref());
         let agent = agent.filter(|_| self.switches.bindings.contains(&binding));
-        let agent = agent.ok_or_else(|| Refusal::new(Reason::NoMethod, "Not Found"))?;
+        let agent = agent.ok_or_else(|| Refusal::new(Reason::NoPath, "Not Found"))?;
         self.check_key(head)?;
         if let Some(why) = head.unmodelled() {
             return Err(Refusal::new(Reason::NotModelled, why));
@@ -337,7 +337,7 @@ impl Server {
             _ => true,
         };
         if !is_served {
-            return Err(Refusal::new(Reason::NoMethod, "Not Found"));
+            return Err(Refusal::new(Reason::NoPath, "Not Found"));
         }
         Ok(agent)
     }

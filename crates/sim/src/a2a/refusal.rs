@@ -30,6 +30,8 @@ pub(crate) enum Reason {
     InvalidRequest,
     /// The body of a call is no JSON.
     Parse,
+    /// There is nothing at this path.
+    NoPath,
     /// There is no such operation.
     NoMethod,
     /// The agent broke.
@@ -79,6 +81,7 @@ impl Reason {
             Self::InvalidParams => told("INVALID_PARAMS", 400, "INVALID_ARGUMENT", -32602),
             Self::InvalidRequest => told("INVALID_REQUEST", 400, "INVALID_ARGUMENT", -32600),
             Self::Parse => told("INVALID_REQUEST", 400, "INVALID_ARGUMENT", -32700),
+            Self::NoPath => told("", 404, "NOT_FOUND", -32000),
             Self::NoMethod => told("", 404, "NOT_FOUND", -32601),
             Self::Internal => told("", 500, "INTERNAL", -32603),
             Self::Unauthenticated => told("", 401, "UNAUTHENTICATED", -32000),
@@ -122,6 +125,7 @@ impl Refusal {
                     .push(("www-authenticate", "Bearer".to_owned()));
                 Some(reply)
             }
+            Reason::NoPath => Some(text_404()),
             Reason::NotModelled => Some(Reply::error(501, self.message.clone())),
             _ => None,
         }

@@ -32,6 +32,9 @@ pub(super) fn told(event: &Value) -> String {
     if let Some(message) = event.get("message") {
         return format!("message {}", message["parts"]);
     }
+    if event["kind"] == "status-update" {
+        return format!("bare {}", status(&event["status"]));
+    }
     format!("{event}")
 }
 
