@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use taskward_client::AsyncClient;
 use taskward_client::connection::ConnectionSettings;
-use taskward_client::transport::{AsyncTransport, ProgressCell, Transport, TransportRequest};
-use taskward_core::{ConfigError, Error, Origin, Timestamp};
+use taskward_client::transport::{
+    AsyncTransport, Destination, ProgressCell, Transport, TransportRequest,
+};
+use taskward_core::{ConfigError, Error, Timestamp};
 use taskward_hyper::Hyper;
 use taskward_providers::nanonets::{Job, Nanonets};
 use taskward_sim::Sim;
@@ -34,9 +36,9 @@ impl Transport for Counting {
     type Settings = CountingSettings;
     type Body = <Hyper as Transport>::Body;
 
-    fn open(settings: CountingSettings, origin: &Origin) -> Result<Self, ConfigError> {
+    fn open(settings: CountingSettings, server: Destination<'_>) -> Result<Self, ConfigError> {
         Ok(Self {
-            hyper: Hyper::open(settings.connections, origin)?,
+            hyper: Hyper::open(settings.connections, server)?,
             count: settings.count,
         })
     }

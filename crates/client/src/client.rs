@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use taskward_core::{Error, Journal, OriginBudget, Policy, Provider, SecretString};
+use taskward_core::{Credential, Error, Journal, OriginBudget, Policy, Provider, SecretString};
 
 use crate::connection::ConnectionSettings;
 use crate::exchange::Endpoint;
-use crate::settings::Settings;
-use crate::transport::Transport;
+use crate::settings::{Access, Settings};
+use crate::transport::{Destination, Transport};
 
 /// How a client waits: [`Async`] or [`Blocking`].
 pub trait Flavour<T>: sealed::Flavour<T> {}
@@ -49,7 +49,7 @@ pub(crate) struct Inner<P, T> {
     pub(crate) endpoint: Arc<Endpoint<T>>,
     pub(crate) policy: Policy,
     pub(crate) journal: Option<Arc<dyn Journal>>,
-    pub(crate) budget: OriginBudget,
+    pub(crate) budget: Arc<OriginBudget>,
 }
 
 impl<P: Provider, T: Transport, F> Clone for Client<P, T, F> {
@@ -90,6 +90,29 @@ impl<P: Provider, T: Transport, F: Flavour<T>> Client<P, T, F> {
         self.inner.endpoint.origin.to_string()
     }
 
+    /// Returns the provider, as it was given or discovered.
+    #[must_use]
+    pub fn provider(&self) -> &P {
+        &self.inner.provider
+    }
+
+    /// Returns a client of the same account with another provider, which shares connections, credential and retry budget
+    /// with this one: its server is the same.
+    #[must_use]
+    pub fn with_provider(&self, provider: P) -> Self {
+        let inner = Inner {
+            provider,
+            endpoint: self.inner.endpoint.clone(),
+            policy: self.inner.policy.clone(),
+            journal: self.inner.journal.clone(),
+            budget: self.inner.budget.clone(),
+        };
+        Self {
+            inner: Arc::new(inner),
+            flavour: PhantomData,
+        }
+    }
+
     /// Returns the policy of tasks and calls that have none of their own.
     #[must_use]
     pub fn policy(&self) -> &Policy {
@@ -109,8 +132,9 @@ impl<P: Provider, T: Transport, F: Flavour<T>> Client<P, T, F> {
 #[must_use]
 pub struct Builder<P: Provider, T: Transport, F> {
     settings: Settings,
+    provider: P,
     transport: T::Settings,
-    client: PhantomData<fn() -> (P, F)>,
+    flavour: PhantomData<fn() -> F>,
 }
 
 impl<P: Provider, T: Transport, F> fmt::Debug for Builder<P, T, F> {
@@ -126,20 +150,52 @@ impl<P: Provider, T: Transport, F> Builder<P, T, F> {
     fn new(settings: Settings) -> Self {
         Self {
             settings,
+            provider: P::default(),
             transport: T::Settings::default(),
-            client: PhantomData,
+            flavour: PhantomData,
         }
     }
 
-    /// Sets the API key, which is required. It is sent to this client's server and to no other.
+    /// Sets the API key, sent as a bearer key, unless the provider's servers ask for none it is required. It takes the place
+    /// of a [`credential`](Self::credential).
+    ///
+    /// A credential goes to the origin that [`base_url`](Self::base_url) names, to those of
+    /// [`allow_origin`](Self::allow_origin), and to no other.
     pub fn api_key(mut self, key: SecretString) -> Self {
-        self.settings.key = Some(key);
+        self.settings.access = Some(Access::Key(key));
         self
     }
 
-    /// Sets the server; the provider's own by default.
+    /// Sets what requests show to be allowed, where that is another than a bearer key: user and password, or a key in a
+    /// header of its own. It takes the place of an [`api_key`](Self::api_key).
+    pub fn credential(mut self, credential: Credential) -> Self {
+        self.settings.access = Some(Access::Credential(credential));
+        self
+    }
+
+    /// Sets the server, the provider's own by default, and names its origin: the credential may go there.
     pub fn base_url(mut self, base_url: &str) -> Self {
         base_url.clone_into(&mut self.settings.base_url);
+        self
+    }
+
+    /// Sets the server where somebody else names it, as an agent card says where its agent is. It takes the place of the
+    /// base URL, but names no origin: [`build`](Self::build) refuses it with a credential, an extra header or a certificate
+    /// of the client unless its origin is that of the base URL or [allowed](Self::allow_origin).
+    pub fn discovered_url(mut self, url: &str) -> Self {
+        self.settings.discovered_url = Some(url.to_owned());
+        self
+    }
+
+    /// Names the origin of this URL as one that the credential may go to, too. May be called several times.
+    pub fn allow_origin(mut self, url: &str) -> Self {
+        self.settings.allowed.push(url.to_owned());
+        self
+    }
+
+    /// Sets the provider, where it is not the same for every server.
+    pub fn provider(mut self, provider: P) -> Self {
+        self.provider = provider;
         self
     }
 
@@ -183,21 +239,27 @@ impl<P: Provider, T: Transport, F> Builder<P, T, F> {
     /// Builds the client. Nothing is sent yet.
     ///
     /// # Errors
-    /// A configuration error when the key, the base URL, the user agent or a setting of the transport cannot be used.
+    /// A configuration error when the credential, the base URL, the user agent or a setting of the transport cannot be used,
+    /// or the credential may not go to the server.
     pub fn build(self) -> Result<Client<P, T, F>, Error> {
         let settings = self.settings.check()?;
+        let server = Destination {
+            origin: &settings.origin,
+            key_header: settings.credential.as_ref().map(Credential::header_name),
+            named: &settings.named,
+        };
         let endpoint = Endpoint {
-            transport: T::open(self.transport, &settings.origin)?,
+            transport: T::open(self.transport, server)?,
             origin: settings.origin,
             credential: settings.credential,
             agent: settings.agent,
         };
         let inner = Inner {
-            provider: P::default(),
+            provider: self.provider,
             endpoint: Arc::new(endpoint),
             policy: settings.policy,
             journal: settings.journal,
-            budget: OriginBudget::new(),
+            budget: Arc::default(),
         };
         Ok(Client {
             inner: Arc::new(inner),

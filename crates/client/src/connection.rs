@@ -5,35 +5,12 @@ use std::path::PathBuf;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret as _;
-use taskward_core::{ConfigError, Origin, SecretString};
+use taskward_core::{ConfigError, Origin, SecretString, is_own_header};
 
 use crate::clock::Clock;
 use crate::route::{Proxy, Route};
 use crate::tls;
-
-/// Headers that decide what a request is, who it is from and where it ends; the client sets them itself.
-const OWN_HEADERS: &[&str] = &[
-    "authorization",
-    "proxy-authorization",
-    "host",
-    "content-length",
-    "content-type",
-    "content-encoding",
-    "transfer-encoding",
-    "connection",
-    "upgrade",
-    "te",
-    "trailer",
-    "expect",
-    "range",
-    "accept",
-    "accept-encoding",
-    "user-agent",
-    "idempotency-key",
-    "last-event-id",
-    "keep-alive",
-    "proxy-connection",
-];
+use crate::transport::Destination;
 
 /// How connections to a server are made. Both adapters are opened with it.
 #[derive(Default)]
@@ -124,12 +101,20 @@ impl ConnectionSettings {
     /// Reads what has to be read and refuses what cannot be used. `environment` reads the proxy variables.
     ///
     /// # Errors
-    /// When an authority, the identity, the proxy or a header cannot be used.
+    /// When an authority, the identity, the proxy or a header cannot be used, or may not go to this server.
     pub fn check(
         self,
-        origin: &Origin,
+        server: Destination<'_>,
         environment: impl FnOnce(&Origin) -> Result<Option<Proxy>, ConfigError>,
     ) -> Result<(Connections, Route), ConfigError> {
+        let origin = server.origin;
+        if self.identity.is_some() || !self.headers.is_empty() {
+            server.named.check(origin).map_err(|error| {
+                ConfigError::new(format!(
+                    "extra headers and a client certificate are credentials, too: {error}"
+                ))
+            })?;
+        }
         let says_tls =
             !self.ca_files.is_empty() || !self.ca_pems.is_empty() || self.identity.is_some();
         let tls = (origin.is_tls() || says_tls)
@@ -143,7 +128,7 @@ impl ConnectionSettings {
         })?;
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
-            let (name, value) = extra_header(name, value)?;
+            let (name, value) = extra_header(name, value, server.key_header)?;
             headers.append(name, value);
         }
         #[cfg(feature = "simulator")]
@@ -158,10 +143,16 @@ impl ConnectionSettings {
 fn extra_header(
     name: &str,
     value: &SecretString,
+    key_header: Option<&HeaderName>,
 ) -> Result<(HeaderName, HeaderValue), ConfigError> {
     let parsed = HeaderName::try_from(name)
         .map_err(|_| ConfigError::new(format!("the header name {name:?} cannot be sent")))?;
-    if OWN_HEADERS.contains(&parsed.as_str()) {
+    if key_header == Some(&parsed) {
+        return Err(ConfigError::new(format!(
+            "the header {parsed} carries the credential of this client and cannot be added to requests; remove it from the extra headers"
+        )));
+    }
+    if is_own_header(&parsed) {
         return Err(ConfigError::new(format!(
             "the header {parsed} is set by Taskward itself and cannot be added to requests; remove it from the extra headers"
         )));
@@ -178,18 +169,39 @@ fn extra_header(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use taskward_core::NamedOrigins;
 
     fn check(settings: ConnectionSettings) -> Result<(Connections, Route), String> {
-        let origin = Origin::parse("https://h.example", "").expect("origin");
-        settings
-            .check(&origin, |_| Ok(None))
-            .map_err(|e| e.to_string())
+        let mut named = NamedOrigins::none();
+        named.allow("https://h.example").expect("a URL");
+        check_at("https://h.example", None, &named, settings)
+    }
+
+    fn check_at(
+        url: &str,
+        key_header: Option<&HeaderName>,
+        named: &NamedOrigins,
+        settings: ConnectionSettings,
+    ) -> Result<(Connections, Route), String> {
+        let server = Destination {
+            origin: &Origin::parse(url, "").expect("origin"),
+            key_header,
+            named,
+        };
+        let checked = settings.check(server, |_| Ok(None));
+        checked.map_err(|e| e.to_string())
     }
 
     #[test]
     fn an_extra_header_is_refused_where_it_decides_what_a_request_is() {
-        for name in OWN_HEADERS {
-            for name in [(*name).to_owned(), name.to_uppercase()] {
+        for name in [
+            "authorization",
+            "host",
+            "content-length",
+            "idempotency-key",
+            "accept",
+        ] {
+            for name in [name.to_owned(), name.to_uppercase()] {
                 let settings = ConnectionSettings::default().header(name.clone(), "canary");
                 let refused = check(settings).expect_err(&name);
                 assert!(refused.contains(&name.to_lowercase()), "{refused}");
@@ -205,6 +217,46 @@ mod tests {
             let refused = check(settings).expect_err(name);
             assert!(!refused.contains("canary"), "{refused}");
         }
+    }
+
+    /// Rows: L19.
+    #[test]
+    fn an_extra_header_is_refused_where_the_credential_stands() {
+        let mut named = NamedOrigins::none();
+        named.allow("https://h.example").expect("a URL");
+        let key_header = HeaderName::from_static("x-api-key");
+        let check = |header: &str, key_header| {
+            let settings = ConnectionSettings::default().header(header, "canary");
+            check_at("https://h.example", key_header, &named, settings).map(|_| ())
+        };
+        let refused = check("X-API-Key", Some(&key_header)).expect_err("refused");
+        assert!(
+            refused.contains("the header x-api-key carries the credential"),
+            "{refused}"
+        );
+        assert!(!refused.contains("canary"), "{refused}");
+        assert_eq!(check("X-API-Key", None), Ok(()));
+        assert_eq!(check("X-Other", Some(&key_header)), Ok(()));
+        // Whatever carries the credential, this header is no extra one.
+        check("Authorization", Some(&key_header)).expect_err("refused");
+    }
+
+    /// Rows: L23.
+    #[test]
+    fn what_settings_hold_of_a_secret_goes_to_no_server_that_nobody_named() {
+        let mut named = NamedOrigins::none();
+        named.allow("https://h.example").expect("a URL");
+        let header = || ConnectionSettings::default().header("x-team", "canary");
+        let identity = || ConnectionSettings::default().identity("canary", "canary");
+        for settings in [header(), identity()] {
+            let refused = check_at("https://other.example", None, &named, settings);
+            let refused = refused.expect_err("refused");
+            assert!(refused.contains("for https://h.example"), "{refused}");
+            assert!(refused.contains("to https://other.example"), "{refused}");
+            assert!(!refused.contains("canary"), "{refused}");
+        }
+        let none = ConnectionSettings::default();
+        check_at("https://other.example", None, &named, none).expect("nothing secret");
     }
 
     #[test]

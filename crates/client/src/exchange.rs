@@ -16,12 +16,12 @@ use crate::reply::{self, BodyCollector, BodyPlan, Report, StreamMode};
 use crate::trace;
 use crate::transport::{BodyReading, StreamCloser, TransportFailure, TransportRequest};
 
-/// A server, the key that goes there and nowhere else, and the way there.
+/// A server, the credential that goes there and nowhere else, if there is one, and the way there.
 #[derive(Debug)]
 pub(crate) struct Endpoint<T> {
     pub(crate) transport: T,
     pub(crate) origin: Origin,
-    pub(crate) credential: Credential,
+    pub(crate) credential: Option<Credential>,
     pub(crate) agent: HeaderValue,
 }
 
@@ -77,13 +77,15 @@ impl<T> ExchangeSteps<T> {
         self.limits.total.map(|total| later(self.started, total))
     }
 
-    /// Returns the request to send now. Its key goes to the one origin that it is sealed for.
+    /// Returns the request to send now. Its credential goes to the one origin that it is sealed for.
     pub(crate) fn outgoing(&self) -> TransportRequest {
         let endpoint = &self.endpoint;
         TransportRequest {
-            head: endpoint
-                .origin
-                .seal(&self.request, &endpoint.credential, &endpoint.agent),
+            head: endpoint.origin.seal(
+                &self.request,
+                endpoint.credential.as_ref(),
+                &endpoint.agent,
+            ),
             body: self.request.body().clone(),
             limits: self.limits,
             until: self.until(),
@@ -97,7 +99,11 @@ impl<T> ExchangeSteps<T> {
         parts: http::response::Parts,
         length: Option<u64>,
     ) -> Result<AfterHead, ExchangeFailure> {
-        let head = reply::head(&self.endpoint.credential, parts.status, parts.headers);
+        let head = reply::head(
+            self.endpoint.credential.as_ref(),
+            parts.status,
+            parts.headers,
+        );
         if let Some(next) = self.endpoint.origin.follow(&self.request, &head, self.hops) {
             self.request = Arc::new(next?);
             self.hops += 1;
@@ -117,7 +123,7 @@ impl<T> ExchangeSteps<T> {
     /// Ends the exchange: removes the key from its report, and logs it.
     pub(crate) fn conclude<S>(&self, result: Result<Report<S>, ExchangeFailure>) -> Report<S> {
         let mut report = result.unwrap_or_else(Report::Failed);
-        report.clean(&self.endpoint.credential);
+        report.clean(self.endpoint.credential.as_ref());
         let (status, detail) = report.summary();
         trace::replied(&self.span, status, self.started.elapsed());
         tracing::debug!(
@@ -134,7 +140,7 @@ impl<T> ExchangeSteps<T> {
 
     pub(crate) fn stream<B>(&self, head: Head, body: B) -> Report<EventStream<T, B>> {
         let stream = EventStream {
-            redactor: self.endpoint.credential.redact_stream(),
+            redactor: (self.endpoint.credential.as_ref()).map(Credential::redact_stream),
             head: head.clone(),
             body,
             endpoint: self.endpoint.clone(),
@@ -152,20 +158,23 @@ pub(crate) fn whole<S>(head: Head, body: Bytes) -> Report<S> {
 pub(crate) struct EventStream<T, B> {
     head: Head,
     pub(crate) body: B,
-    redactor: StreamRedactor,
+    redactor: Option<StreamRedactor>,
     endpoint: Arc<Endpoint<T>>,
 }
 
 impl<T, B> EventStream<T, B> {
     /// Returns bytes that arrived without the key; none while a line is unfinished.
     pub(crate) fn clean(&mut self, bytes: Bytes) -> Bytes {
-        self.redactor.push(bytes)
+        match &mut self.redactor {
+            Some(redactor) => redactor.push(bytes),
+            None => bytes,
+        }
     }
 
     /// Returns the failure with which the stream broke off.
     pub(crate) fn broken(&self, failure: TransportFailure) -> ExchangeFailure {
         let mut failure = failure.after(&self.head);
-        reply::clean_failure(&self.endpoint.credential, &mut failure);
+        reply::clean_failure(self.endpoint.credential.as_ref(), &mut failure);
         failure
     }
 }

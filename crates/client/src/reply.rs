@@ -32,10 +32,12 @@ pub(crate) enum Report<S> {
 
 impl<S> Report<S> {
     /// Removes the key from what came after the head. Everything that is read of a reply is read after this.
-    pub(crate) fn clean(&mut self, credential: &Credential) {
+    pub(crate) fn clean(&mut self, credential: Option<&Credential>) {
         match self {
             Self::Reply(reply) => {
-                reply.body = credential.redact_body(std::mem::take(&mut reply.body));
+                if let Some(credential) = credential {
+                    reply.body = credential.redact_body(std::mem::take(&mut reply.body));
+                }
             }
             Self::Failed(failure) => clean_failure(credential, failure),
             // What it brings is cleaned as it comes.
@@ -95,15 +97,23 @@ fn page(reply: &Response) -> String {
 
 /// Returns the head of a reply as it came, without the key.
 #[must_use]
-pub(crate) fn head(credential: &Credential, status: StatusCode, headers: HeaderMap) -> Head {
+pub(crate) fn head(
+    credential: Option<&Credential>,
+    status: StatusCode,
+    headers: HeaderMap,
+) -> Head {
     let mut head = Head { status, headers };
-    credential.redact_head(&mut head);
+    if let Some(credential) = credential {
+        credential.redact_head(&mut head);
+    }
     head
 }
 
 /// Removes the key from the words of a failure: servers and libraries echo it.
-pub(crate) fn clean_failure(credential: &Credential, failure: &mut ExchangeFailure) {
-    failure.detail = credential.redact(&failure.detail);
+pub(crate) fn clean_failure(credential: Option<&Credential>, failure: &mut ExchangeFailure) {
+    if let Some(credential) = credential {
+        failure.detail = credential.redact(&failure.detail);
+    }
 }
 
 /// How a reply that is an event stream is read.
@@ -252,7 +262,7 @@ mod tests {
         let credential = Credential::bearer(&SecretString::from("canary-key")).expect("a key");
         let words = |body: &str| {
             let mut report = Report::<()>::Reply(Response::new(StatusCode::OK, body.to_owned()));
-            report.clean(&credential);
+            report.clean(Some(&credential));
             report.summary().1
         };
         let page = format!("\n<html>\u{1b}[31m\u{202e}canary-key{}", "x".repeat(300));

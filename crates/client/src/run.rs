@@ -203,10 +203,11 @@ impl<P: Provider, T: Transport, F: Flavour<T>> Run<P, T, F> {
         let inner = client.inner();
         let endpoint = &inner.endpoint;
         let (origin, transport) = (&endpoint.origin, &endpoint.transport);
-        let task = self
-            .spec
-            .into_task(inner.provider.clone(), origin, &inner.policy, transport)?
-            .with_credential(&endpoint.credential);
+        let mut task =
+            (self.spec).into_task(inner.provider.clone(), origin, &inner.policy, transport)?;
+        if let Some(credential) = &endpoint.credential {
+            task = task.with_credential(credential);
+        }
         let journal = self.journal.or_else(|| inner.journal.clone());
         Ok(Running {
             driver: TaskDriver::new(task, journal, self.leave_review),

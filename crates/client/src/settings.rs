@@ -6,17 +6,21 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use taskward_core::{
-    ConfigError, Credential, Error, ErrorKind, Journal, Origin, Policy, ProviderDefaults,
-    SecretString, user_agent,
+    ConfigError, Credential, Error, ErrorKind, Journal, NamedOrigins, Origin, Policy,
+    ProviderDefaults, SecretString, user_agent,
 };
 
 /// What a caller may say about a client.
 pub(crate) struct Settings {
     account: ProviderDefaults,
-    /// The API key. Required.
-    pub(crate) key: Option<SecretString>,
-    /// The server; the provider's own by default.
+    /// What requests show to be allowed.
+    pub(crate) access: Option<Access>,
+    /// The server, named by the caller; the provider's own by default.
     pub(crate) base_url: String,
+    /// The server, where somebody else named it.
+    pub(crate) discovered_url: Option<String>,
+    /// Further origins that the credential may go to.
+    pub(crate) allowed: Vec<String>,
     /// How tasks and calls are followed.
     pub(crate) policy: Policy,
     /// Longest time to resolve, connect and shake hands, when it is not the policy's.
@@ -29,12 +33,21 @@ pub(crate) struct Settings {
     pub(crate) journal: Option<Arc<dyn Journal>>,
 }
 
+/// What requests show to be allowed, as the caller gave it.
+pub(crate) enum Access {
+    /// A bearer key that is not checked yet.
+    Key(SecretString),
+    /// A credential.
+    Credential(Credential),
+}
+
 /// Settings that can be used.
 pub(crate) struct Checked {
     /// The server.
     pub(crate) origin: Origin,
-    /// The key.
-    pub(crate) credential: Credential,
+    /// The credential, which may go to that server, and to the origins that were named.
+    pub(crate) credential: Option<Credential>,
+    pub(crate) named: NamedOrigins,
     /// What `User-Agent` says.
     pub(crate) agent: HeaderValue,
     /// The policy, with the limits that were given besides it.
@@ -56,8 +69,10 @@ impl Settings {
     #[must_use]
     pub(crate) fn new(account: ProviderDefaults) -> Self {
         Self {
-            key: None,
+            access: None,
             base_url: account.base_url.to_owned(),
+            discovered_url: None,
+            allowed: Vec::new(),
             account,
             policy: Policy::default(),
             connect: None,
@@ -72,7 +87,8 @@ impl Settings {
     /// # Errors
     /// A configuration error that names the variable to set.
     pub(crate) fn from_env(account: ProviderDefaults) -> Result<Self, Error> {
-        let Some(key) = variable(account.key_variable)? else {
+        let key = variable(account.key_variable)?;
+        if key.is_none() {
             return Err(Error::new(
                 ErrorKind::Config,
                 format!(
@@ -80,10 +96,10 @@ impl Settings {
                     account.key_variable
                 ),
             ));
-        };
+        }
         let base_url = variable(account.base_url_variable)?;
         let mut settings = Self::new(account);
-        settings.key = Some(SecretString::from(key));
+        settings.access = key.map(|key| Access::Key(SecretString::from(key)));
         settings.base_url = base_url.unwrap_or(settings.base_url);
         Ok(settings)
     }
@@ -91,36 +107,69 @@ impl Settings {
     /// Reads what has to be read and refuses what cannot be used.
     ///
     /// # Errors
-    /// When key, base URL or the user agent cannot be used.
+    /// When the credential, the base URL or the user agent cannot be used, or the credential may not go to that server.
     pub(crate) fn check(self) -> Result<Checked, ConfigError> {
-        let Some(key) = &self.key else {
-            return Err(ConfigError::new(format!(
-                "no API key: pass one, or set the environment variable {}",
-                self.account.key_variable
-            )));
-        };
-        let credential = Credential::bearer(key)?;
-        let origin = Origin::parse(&self.base_url, self.account.api_prefix)?;
-        self.check_place(&credential, &origin)?;
+        let credential = self.credential()?;
+        let (origin, named) = self.server()?;
+        if let Some(credential) = &credential {
+            named.check(&origin)?;
+            self.check_place(credential, &origin)?;
+        }
         let mut policy = self.policy;
         policy.limits.connect = self.connect.unwrap_or(policy.limits.connect);
         policy.limits.idle = self.idle.unwrap_or(policy.limits.idle);
         Ok(Checked {
             origin,
             credential,
+            named,
             agent: user_agent(self.agent.as_deref())?,
             policy,
             journal: self.journal,
         })
+    }
+
+    fn credential(&self) -> Result<Option<Credential>, ConfigError> {
+        match &self.access {
+            Some(Access::Key(key)) => Credential::bearer(key).map(Some),
+            Some(Access::Credential(credential)) => Ok(Some(credential.clone())),
+            None => Err(ConfigError::new(format!(
+                "no API key: pass one, or set the environment variable {}",
+                self.account.key_variable
+            ))),
+        }
+    }
+
+    /// Returns the server, and the origins that the caller named.
+    fn server(&self) -> Result<(Origin, NamedOrigins), ConfigError> {
+        let parse = |url: &str| Origin::parse(url, self.account.api_prefix);
+        let base = match self.base_url.as_str() {
+            "" => None,
+            url => Some(parse(url)?),
+        };
+        let mut named = NamedOrigins::none();
+        base.iter().for_each(|base| named.add(base));
+        for url in &self.allowed {
+            named.allow(url)?;
+        }
+        let origin = match &self.discovered_url {
+            Some(url) => parse(url)?,
+            None => base.ok_or_else(|| {
+                ConfigError::new(format!(
+                    "no base URL: pass one, or set the environment variable {}",
+                    self.account.base_url_variable
+                ))
+            })?,
+        };
+        Ok((origin, named))
     }
 }
 
 impl Settings {
     /// Refuses a simulator's key with a real server, which is half of two settings: what was meant for the simulator would
     /// be sent to the platform, and billed.
-    fn check_place(&self, key: &Credential, origin: &Origin) -> Result<(), ConfigError> {
+    fn check_place(&self, credential: &Credential, origin: &Origin) -> Result<(), ConfigError> {
         match self.account.simulated_key {
-            Some(prefix) if !origin.is_loopback() && key.starts_with(prefix) => {
+            Some(prefix) if !origin.is_loopback() && credential.starts_with(prefix) => {
                 Err(ConfigError::new(format!(
                     "the API key is a simulator's ({prefix}...), and {origin} is none on this machine: set {} to the simulator's URL, or give this server's key",
                     self.account.base_url_variable

@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 
 #[cfg(feature = "async")]
 use bytes::Bytes;
-use taskward_core::{Body, ConfigError, Error, Limits, Origin, Seed, Timestamp};
+use http::HeaderName;
+use taskward_core::{Body, ConfigError, Error, Limits, NamedOrigins, Origin, Seed, Timestamp};
 
 pub use crate::failure::TransportFailure;
 pub use crate::progress::ProgressCell;
@@ -35,7 +36,7 @@ pub trait Transport: Clone + 'static {
     ///
     /// # Errors
     /// When a setting cannot be used.
-    fn open(settings: Self::Settings, origin: &Origin) -> Result<Self, ConfigError>;
+    fn open(settings: Self::Settings, server: Destination<'_>) -> Result<Self, ConfigError>;
 
     /// Returns the present moment. It never runs back.
     fn now(&self) -> Timestamp;
@@ -50,6 +51,18 @@ pub trait Transport: Clone + 'static {
     fn seed(&self) -> Result<Seed, Error> {
         crate::entropy::seed()
     }
+}
+
+/// The server that a transport is opened to.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Destination<'a> {
+    /// Its origin.
+    pub origin: &'a Origin,
+    /// The header that carries the client's credential: the settings may not add it.
+    pub key_header: Option<&'a HeaderName>,
+    /// The origins that the caller named: what the settings hold of a secret goes to no other.
+    pub named: &'a NamedOrigins,
 }
 
 /// A transport for futures. Nothing here demands `Send`: the client's futures are `Send` when the transport's are.

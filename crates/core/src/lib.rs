@@ -80,7 +80,7 @@ pub use limits::{ConnectionUse, LimitTable, Limits};
 pub use multipart::{Content, Form, Part, clean_filename, content_type_of};
 pub use needles::{REDACTED, SHORTEST, is_redacted};
 pub use operation::{Operation, Safety};
-pub use origin::{MAX_REDIRECTS, Origin, user_agent};
+pub use origin::{MAX_REDIRECTS, NamedOrigins, Origin, user_agent};
 pub use outcome::{
     CancelFailure, CancelResult, DetachReason, LostMessage, NotStartedReason, Outcome, Output,
     StoppedBy, TaskFailure, TimeLimit, UnavailableReason, UnknownReason,

@@ -243,6 +243,14 @@ impl Origin {
         }
     }
 
+    /// Returns the server alone, without the path before every target.
+    fn server(&self) -> Self {
+        Self {
+            base: String::new(),
+            ..self.clone()
+        }
+    }
+
     fn same_server(&self, other: &Self) -> bool {
         self.scheme == other.scheme
             && self.host().eq_ignore_ascii_case(other.host())
@@ -253,6 +261,57 @@ impl Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}{}", self.scheme, self.authority, self.base)
+    }
+}
+
+/// The origins that a caller named: a credential goes to these and to no other, whoever else names one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamedOrigins(Vec<Origin>);
+
+impl NamedOrigins {
+    /// Names no origin.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Names the origin of this server, whatever its path.
+    pub fn add(&mut self, origin: &Origin) {
+        if self.check(origin).is_err() {
+            self.0.push(origin.server());
+        }
+    }
+
+    /// Names the origin of this URL.
+    ///
+    /// # Errors
+    /// As [`Origin::parse`].
+    pub fn allow(&mut self, url: &str) -> Result<(), ConfigError> {
+        self.add(&Origin::parse(url, "")?);
+        Ok(())
+    }
+
+    /// Decides whether a credential may go to this server: wherever its URL comes from (a setting, an agent card, a stored
+    /// task), this is asked before anything is sent there.
+    ///
+    /// # Errors
+    /// Returns an error that names that server and the named ones, unless it is among them: scheme, host and port decide.
+    pub fn check(&self, to: &Origin) -> Result<(), ConfigError> {
+        if self.0.iter().any(|named| named.same_server(to)) {
+            return Ok(());
+        }
+        let to = to.server();
+        let given = match &self.0[..] {
+            [] => "no server".to_owned(),
+            named => {
+                let named: Vec<String> = named.iter().map(Origin::to_string).collect();
+                named.join(" and ")
+            }
+        };
+        Err(ConfigError::new(format!(
+            "the credential is for {given}, and the request would go to {to}, which nobody named here: nothing was sent. \
+             If {to} may have the credential, allow that origin"
+        )))
     }
 }
 
@@ -499,6 +558,52 @@ mod tests {
         let sealed = origin.seal(&request, &key, &agent);
         assert_eq!(sealed.uri(), "http://127.0.0.1:80/a?b=c");
         assert_eq!(sealed.headers().get("content-length"), None);
+    }
+
+    /// Rows: L23.
+    #[test]
+    fn a_credential_goes_to_the_named_origins_and_to_no_other() {
+        let to = |url: &str| Origin::parse(url, "").expect(url);
+        let mut named = NamedOrigins::none();
+        let refused = named
+            .check(&to("https://h.example"))
+            .expect_err("none named");
+        assert!(
+            refused.to_string().contains("is for no server"),
+            "{refused}"
+        );
+        named.add(&to("https://h.example/agents/one"));
+        named
+            .allow("http://127.0.0.1:8750/card.json")
+            .expect("a URL");
+        // One origin, however it is written, counts once.
+        named.allow("https://H.example:443").expect("a URL");
+        assert_eq!(named.0.len(), 2);
+        for url in [
+            "https://h.example",
+            "https://H.EXAMPLE:443/agents/two",
+            "http://127.0.0.1:8750",
+        ] {
+            assert_eq!(named.check(&to(url)), Ok(()), "{url}");
+        }
+        for url in [
+            "https://h.example:444",
+            "https://sub.h.example",
+            "https://h.example.evil.example",
+            "http://127.0.0.1:8751",
+            "http://127.0.0.2:8750",
+            "http://localhost:8750",
+            "https://127.0.0.1:8750",
+        ] {
+            let refused = named.check(&to(url)).expect_err(url).to_string();
+            assert!(
+                refused.contains("for https://h.example and http://127.0.0.1:8750"),
+                "{refused}"
+            );
+            assert!(refused.contains(&format!("would go to {url}")), "{refused}");
+            assert!(refused.contains("allow that origin"), "{refused}");
+        }
+        assert!(named.allow("http://h.example").is_err());
     }
 
     /// Rows: L5.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use taskward_client::connection::{ConnectionSettings, Connections};
 use taskward_client::transport::{
-    AsyncTransport, ProgressCell, Transport, TransportFailure, TransportRequest,
+    AsyncTransport, Destination, ProgressCell, Transport, TransportFailure, TransportRequest,
 };
-use taskward_core::{ConfigError, Origin, Timestamp};
+use taskward_core::{ConfigError, Timestamp};
 
 use crate::dial::{Dialer, proxy_from_env};
 use crate::send::{self, ReplyBody};
@@ -27,8 +27,8 @@ impl Transport for Hyper {
     type Settings = ConnectionSettings;
     type Body = ReplyBody;
 
-    fn open(settings: ConnectionSettings, origin: &Origin) -> Result<Self, ConfigError> {
-        let (connections, route) = settings.check(origin, proxy_from_env)?;
+    fn open(settings: ConnectionSettings, server: Destination<'_>) -> Result<Self, ConfigError> {
+        let (connections, route) = settings.check(server, proxy_from_env)?;
         let dialer = Arc::new(Dialer::new(route));
         Ok(Self(Arc::new(Shared {
             connections,

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use taskward_client::connection::{ConnectionSettings, Connections};
 use taskward_client::transport::{
-    BlockingTransport, ProgressCell, Transport, TransportFailure, TransportRequest,
+    BlockingTransport, Destination, ProgressCell, Transport, TransportFailure, TransportRequest,
 };
-use taskward_core::{ConfigError, Origin, Timestamp};
+use taskward_core::{ConfigError, Timestamp};
 
 use crate::dial::{Dialer, proxy_from_env};
 use crate::send::{self, Agents, ReplyBody};
@@ -23,8 +23,8 @@ impl Transport for Ureq {
     type Settings = ConnectionSettings;
     type Body = ReplyBody;
 
-    fn open(settings: ConnectionSettings, origin: &Origin) -> Result<Self, ConfigError> {
-        let (connections, route) = settings.check(origin, proxy_from_env)?;
+    fn open(settings: ConnectionSettings, server: Destination<'_>) -> Result<Self, ConfigError> {
+        let (connections, route) = settings.check(server, proxy_from_env)?;
         Ok(Self {
             connections: Arc::new(connections),
             agents: Arc::new(Agents::new(&Dialer::new(route))),

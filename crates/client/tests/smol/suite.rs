@@ -8,6 +8,8 @@ pub(crate) mod again;
 pub(crate) mod backpressure;
 #[path = "../suite/bodies.rs"]
 pub(crate) mod bodies;
+#[path = "../suite/credentials.rs"]
+pub(crate) mod credentials;
 #[path = "../suite/detach.rs"]
 pub(crate) mod detach;
 #[path = "../suite/exchange.rs"]

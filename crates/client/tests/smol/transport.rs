@@ -18,10 +18,10 @@ use taskward_client::connection::{ConnectionSettings, Connections};
 use taskward_client::reply::MAX_HEAD;
 use taskward_client::source::{self, Opened, Piece};
 use taskward_client::transport::{
-    AsyncBody, AsyncTransport, BodyReading, ProgressCell, Transport, TransportFailure,
+    AsyncBody, AsyncTransport, BodyReading, Destination, ProgressCell, Transport, TransportFailure,
     TransportRequest,
 };
-use taskward_core::{Body, Cause, ConfigError, Limits, Origin, TimeoutPhase, Timestamp};
+use taskward_core::{Body, Cause, ConfigError, Limits, TimeoutPhase, Timestamp};
 
 /// Sends requests over smol. Clones share nothing but the address.
 #[derive(Clone)]
@@ -39,8 +39,8 @@ impl Transport for Smol {
     type Settings = ConnectionSettings;
     type Body = SmolBody;
 
-    fn open(settings: ConnectionSettings, origin: &Origin) -> Result<Self, ConfigError> {
-        let (connections, route) = settings.check(origin, |_| Ok(None))?;
+    fn open(settings: ConnectionSettings, server: Destination<'_>) -> Result<Self, ConfigError> {
+        let (connections, route) = settings.check(server, |_| Ok(None))?;
         if route.tls.is_some() || route.proxy.is_some() {
             let text = "this transport knows neither TLS nor a proxy";
             return Err(ConfigError::new(text));

@@ -5,6 +5,7 @@ mod again;
 mod backpressure;
 mod bodies;
 pub(crate) mod connections;
+mod credentials;
 mod detach;
 mod exchange;
 pub(crate) mod follow;

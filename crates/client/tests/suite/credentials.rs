@@ -1,0 +1,161 @@
+//! Credentials on the wire: each in its header, at the servers that the caller named, and in nothing that comes back.
+
+use taskward_core::{Credential, ErrorKind, KeyHeader, SecretString};
+use taskward_providers::nanonets::Nanonets;
+
+use super::support::{Ended, KEY, Probe, Server, ended, impatient, key, ok};
+use crate::adapter::{Builder, Client, calls};
+
+fn builder() -> Builder<Nanonets> {
+    Client::builder().policy(impatient())
+}
+
+fn basic() -> Credential {
+    Credential::basic("ann", &SecretString::from(KEY)).expect("a pair")
+}
+
+fn api_key() -> Credential {
+    let header = KeyHeader::new("X-Api-Key").expect("a name");
+    Credential::api_key(header, &SecretString::from(KEY)).expect("a key")
+}
+
+/// `ann:` and the key of the tests.
+const PAIR: &str = "YW5uOmNhbmFyeS00ZjFjMmI3ZTlk";
+
+/// Rows: L21.
+#[test]
+fn each_form_of_a_credential_is_sent_in_its_header_and_comes_back_in_nothing() {
+    let server = Server::new(|conn, _| {
+        while let Some(seen) = conn.request() {
+            // All that the client said comes back: as it is, and in base64.
+            let said = format!(
+                "{} {}",
+                seen.header("authorization").unwrap_or_default(),
+                seen.header("x-api-key").unwrap_or_default()
+            );
+            let body = format!(r#"{{"you said":"{said}","and":"{PAIR}"}}"#);
+            let reply = ok(&body).replacen("\r\n", &format!("\r\nX-Said: {said}\r\n"), 1);
+            if !conn.say(reply) {
+                return;
+            }
+        }
+    });
+    let bearer = format!("Bearer {KEY}");
+    let pair = format!("Basic {PAIR}");
+    for (builder, authorization, api_key) in [
+        (builder().api_key(key()), Some(bearer.as_str()), None),
+        (builder().credential(basic()), Some(pair.as_str()), None),
+        (builder().credential(api_key()), None, Some(KEY)),
+        // The last one counts.
+        (
+            builder().credential(basic()).api_key(key()),
+            Some(bearer.as_str()),
+            None,
+        ),
+        (
+            builder().api_key(key()).credential(api_key()),
+            None,
+            Some(KEY),
+        ),
+    ] {
+        let client = builder.base_url(&server.url()).build().expect("settings");
+        assert!(!format!("{client:?}").contains(KEY));
+        let reply = calls(&client, &[Probe::get()]).remove(0).expect("a reply");
+        let seen = server.seen();
+        let seen = seen.last().expect("a request");
+        assert_eq!(seen.header("authorization"), authorization);
+        assert_eq!(seen.header("x-api-key"), api_key);
+        let shown = format!("{:?} {:?}", reply.head, reply.body);
+        assert!(shown.contains("[key]"), "{shown}");
+        for secret in [KEY, "Y2FuYX", "NhbmFy", "jYW5hcnkt"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+}
+
+/// Rows: L23.
+#[test]
+fn a_credential_is_not_sent_to_a_server_that_somebody_else_named() {
+    let (named, other) = (Server::says(ok("{}")), Server::says(ok("{}")));
+    let discovered = || {
+        let builder = builder().base_url(&named.url());
+        builder.discovered_url(&format!("{}/agent", other.url()))
+    };
+    for builder in [
+        discovered().api_key(key()),
+        discovered().credential(basic()),
+        discovered().credential(api_key()),
+        // Some other origin, and not this one.
+        discovered()
+            .api_key(key())
+            .allow_origin("https://h.example"),
+        discovered().api_key(key()).allow_origin(&named.url()),
+    ] {
+        let refused = builder.build().expect_err("refused");
+        assert_eq!(refused.kind(), ErrorKind::Config);
+        let words = refused.to_string();
+        for part in [
+            &named.url(),
+            &other.url(),
+            "allow that origin",
+            "nothing was sent",
+        ] {
+            assert!(words.contains(part), "{words}");
+        }
+        assert!(!format!("{words}{refused:?}").contains(KEY));
+    }
+    assert_eq!((named.seen().len(), other.seen().len()), (0, 0));
+
+    let allowed = discovered().api_key(key()).allow_origin(&other.url());
+    let client = allowed.build().expect("settings");
+    assert_eq!(client.base_url(), format!("{}/agent", other.url()));
+    let reply = calls(&client, &[Probe::get()]).remove(0);
+    assert_eq!(ended(&reply), Ended::Ok(200));
+    let bearer = format!("Bearer {KEY}");
+    assert_eq!(
+        other.seen()[0].header("authorization"),
+        Some(bearer.as_str())
+    );
+    assert_eq!(named.seen().len(), 0);
+
+    // The caller's own server, as somebody else names it.
+    let same = builder().base_url(&named.url()).api_key(key());
+    let client = same.discovered_url(&format!("{}/agent/", named.url()));
+    let client = client.build().expect("settings");
+    assert_eq!(
+        ended(&calls(&client, &[Probe::get()]).remove(0)),
+        Ended::Ok(200)
+    );
+    assert!(named.seen()[0].line().starts_with("GET /agent/"));
+}
+
+/// Rows: L24.
+#[test]
+fn a_platform_that_needs_a_key_gets_no_client_without_one() {
+    let refused = builder().base_url("http://127.0.0.1:1").build();
+    let refused = refused.expect_err("refused");
+    assert_eq!(refused.kind(), ErrorKind::Config);
+    assert!(
+        refused.to_string().contains("NANONETS_API_KEY"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn clients_with_another_provider_share_one_account() {
+    let server = Server::says(ok("{}"));
+    let builder = builder().api_key(key()).base_url(&server.url());
+    let client = builder.provider(Nanonets).build().expect("settings");
+    let other = client.with_provider(Nanonets);
+    assert_eq!(other.base_url(), client.base_url());
+    let Nanonets = other.provider();
+    assert_eq!(
+        ended(&calls(&other, &[Probe::get()]).remove(0)),
+        Ended::Ok(200)
+    );
+    let bearer = format!("Bearer {KEY}");
+    assert_eq!(
+        server.seen()[0].header("authorization"),
+        Some(bearer.as_str())
+    );
+}
