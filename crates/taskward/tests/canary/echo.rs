@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -35,16 +35,22 @@ pub(crate) enum Form {
     Nested,
     Percent,
     LineBreak,
+    /// As the password of a user, in base64.
+    Base64,
+    /// As the end of another text, in the alphabet of URLs and without padding.
+    Base64Url,
 }
 
 impl Form {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Plain,
         Self::Json,
         Self::Unicode,
         Self::Nested,
         Self::Percent,
         Self::LineBreak,
+        Self::Base64,
+        Self::Base64Url,
     ];
 
     /// Returns the key as it stands in a text; `in_json` is one between quotes.
@@ -62,8 +68,49 @@ impl Form {
             }),
             Self::LineBreak if in_json => format!("{first}\\r\\n  {last}"),
             Self::LineBreak => format!("{first}\n{last}"),
+            Self::Base64 if in_json => pair().replace('/', "\\/"),
+            Self::Base64 => pair(),
+            Self::Base64Url => pair().replace('+', "-").replace('/', "_").replace('=', ""),
         }
     }
+}
+
+/// A user and the secret as the password, in base64.
+fn pair() -> String {
+    encode(format!("o~?:{SECRET}").as_bytes())
+}
+
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+fn encode(text: &[u8]) -> String {
+    let mut out = String::new();
+    for three in text.chunks(3) {
+        let bits = three
+            .iter()
+            .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
+        let bits = bits << (8 * (3 - three.len()));
+        for at in 0..4 {
+            let digit = DIGITS[usize::try_from(bits >> (18 - 6 * at) & 63).expect("six bits")];
+            out.push(if at <= three.len() {
+                char::from(digit)
+            } else {
+                '='
+            });
+        }
+    }
+    out
+}
+
+/// Returns whether the middle of the secret is in a text in base64, in either alphabet, whatever stands before it.
+fn holds_encoded(text: &str) -> bool {
+    static MIDDLES: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let after = ["", "x", "xx"].map(|before| encode(format!("{before}{SECRET}").as_bytes()));
+        let middles = after.map(|encoded| encoded[4..28].to_owned());
+        let of_urls = |middle: &String| middle.replace('+', "-").replace('/', "_");
+        let others: Vec<String> = middles.iter().map(of_urls).collect();
+        middles.into_iter().chain(others).collect()
+    });
+    MIDDLES.iter().any(|middle| text.contains(middle))
 }
 
 /// Where the key is said.
@@ -562,7 +609,7 @@ fn stream(flow: Flow) -> String {
 pub(crate) fn holds_key(text: &str) -> bool {
     let mut text = text.to_owned();
     for _ in 0..4 {
-        if holds_squeezed(&text) {
+        if holds_squeezed(&text) || holds_encoded(&text) {
             return true;
         }
         let decoded = percent(&unescaped(&text));

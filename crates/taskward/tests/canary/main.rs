@@ -10,13 +10,14 @@ use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
 use taskward::agent_harness::{self, AgentHarness};
+use taskward::core::{Credential, KeyHeader, SecretString};
 use taskward::nanonets::{self, Nanonets};
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use echo::{AGENT, Echo, Form, KEY_ID, Place, RUN, SECRET, TASK, holds_key, holds_piece, places};
-use follow::{Goal, Said, both};
+use follow::{Access, Goal, Said, both};
 
 /// What was logged by whichever thread and not searched yet. The adapters have threads of their own, so the log is one
 /// for the process, and so is this binary.
@@ -42,26 +43,66 @@ fn logged() -> String {
     String::from_utf8_lossy(&std::mem::take(&mut *logged)).into_owned()
 }
 
+/// How the client sends the key.
+#[derive(Clone, Copy, Debug)]
+enum Sent {
+    /// As a bearer key.
+    Bearer,
+    /// As a password.
+    Password,
+    /// In a header of its own.
+    Header,
+}
+
+impl Sent {
+    /// Returns whether such a client hears this form. The first one hears all of them.
+    fn hears(self, form: Form) -> bool {
+        match self {
+            Self::Bearer => true,
+            Self::Password => matches!(form, Form::Plain | Form::Base64),
+            Self::Header => form == Form::Plain,
+        }
+    }
+
+    fn access(self, key: &str) -> Access {
+        let key = SecretString::from(key);
+        match self {
+            Self::Bearer => Access::Key(key),
+            Self::Password => {
+                let secret = SecretString::from(SECRET);
+                Access::Other(Credential::basic("o~?", &secret).expect("a pair"))
+            }
+            Self::Header => {
+                let header = KeyHeader::new("X-Api-Key").expect("a name");
+                Access::Other(Credential::api_key(header, &key).expect("a key"))
+            }
+        }
+    }
+}
+
 /// Follows a task whose server sends the key in this place, with both adapters; returns everything that came out.
-fn received(echo: &Echo, place: &Place, form: Form) -> Said {
+fn received(echo: &Echo, sent: Sent, place: &Place, form: Form) -> Said {
     let said = Said::default();
-    let key = format!("{KEY_ID}:{SECRET}");
+    let (key, pair) = (
+        sent.access(SECRET),
+        sent.access(&format!("{KEY_ID}:{SECRET}")),
+    );
     let say = || echo.say(std::slice::from_ref(place), form);
     match place.reply() {
         // A task that is come back to.
-        "status" => both(&said, (&echo.url, SECRET), || {
+        "status" => both(&said, (&echo.url, &key), || {
             say();
             Goal::<Nanonets>::Attach(TASK)
         }),
-        "read" => both(&said, (&echo.url, &key), || {
+        "read" => both(&said, (&echo.url, &pair), || {
             say();
             Goal::<AgentHarness>::Attach(RUN)
         }),
-        _ if place.is_of_nanonets() => both(&said, (&echo.url, SECRET), || {
+        _ if place.is_of_nanonets() => both(&said, (&echo.url, &key), || {
             say();
             Goal::<Nanonets>::Start(nanonets::Job::agent(AGENT).query("hi"))
         }),
-        _ => both(&said, (&echo.url, &key), || {
+        _ => both(&said, (&echo.url, &pair), || {
             say();
             Goal::<AgentHarness>::Start(agent_harness::Job::goal("Write."))
         }),
@@ -70,16 +111,17 @@ fn received(echo: &Echo, place: &Place, form: Form) -> Said {
     said
 }
 
-/// Rows: L5, L6, L17, L18.
+/// Rows: L5, L6, L17, L18, L21.
 #[test]
 fn the_key_comes_out_nowhere_wherever_a_server_puts_it() {
-    let all: Vec<(Place, Form)> = places()
-        .into_iter()
-        .flat_map(|place| {
-            let forms = Form::ALL.into_iter().filter(|form| place.takes(*form));
-            forms.map(|form| (place.clone(), form)).collect::<Vec<_>>()
-        })
-        .collect();
+    let mut all: Vec<(Sent, Place, Form)> = Vec::new();
+    for sent in [Sent::Bearer, Sent::Password, Sent::Header] {
+        for place in places() {
+            let forms = Form::ALL.into_iter();
+            let forms = forms.filter(|form| place.takes(*form) && sent.hears(*form));
+            all.extend(forms.map(|form| (sent, place.clone(), form)));
+        }
+    }
     let ours = filter_fn(|about| about.target().starts_with("taskward"));
     let layer = tracing_subscriber::fmt::layer()
         .with_ansi(false)
@@ -100,7 +142,7 @@ fn the_key_comes_out_nowhere_wherever_a_server_puts_it() {
     });
     assert!(!holds_key(&logged()));
     println!(
-        "canary: {} places and forms x 2 adapters, {cells} cells, 0 hits",
+        "canary: {} clients, places and forms x 2 adapters, {cells} cells, 0 hits",
         all.len()
     );
 }
@@ -109,28 +151,28 @@ fn the_key_comes_out_nowhere_wherever_a_server_puts_it() {
 /// task is followed again.
 const TRIES: usize = 5;
 
-fn search((place, form): &(Place, Form)) -> usize {
+fn search((sent, place, form): &(Sent, Place, Form)) -> usize {
     let echo = Echo::new();
     for _ in 0..TRIES {
-        let cells = search_once(&echo, place, *form);
+        let cells = search_once(&echo, *sent, place, *form);
         if echo.said() > 0 {
             return cells;
         }
     }
-    panic!("the key was never said: {place:?} {form:?}");
+    panic!("the key was never said: {sent:?} {place:?} {form:?}");
 }
 
-fn search_once(echo: &Echo, place: &Place, form: Form) -> usize {
-    let said = received(echo, place, form);
+fn search_once(echo: &Echo, sent: Sent, place: &Place, form: Form) -> usize {
+    let said = received(echo, sent, place, form);
     let said = said.0.lock().expect("whole");
     for (channel, text) in said.iter() {
         assert!(
             !holds_key(text),
-            "{place:?} {form:?}: {channel} holds the key: {text}"
+            "{sent:?} {place:?} {form:?}: {channel} holds the key: {text}"
         );
         assert!(
             !matches!(place, Place::Pieces(_)) || !holds_piece(text),
-            "{place:?}: {channel} holds a piece of the key: {text}"
+            "{sent:?} {place:?}: {channel} holds a piece of the key: {text}"
         );
     }
     // Once for each adapter.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use taskward::agent_harness::Piece;
-use taskward::core::SecretString;
+use taskward::core::{Credential, SecretString};
 use taskward::question::QuestionKind;
 use taskward::{Answer, Error, Provider};
 
@@ -47,6 +47,12 @@ impl Said {
     }
 }
 
+/// What a client shows to be allowed.
+pub(crate) enum Access {
+    Key(SecretString),
+    Other(Credential),
+}
+
 /// What is done with a task.
 pub(crate) enum Goal<P: Provider> {
     Start(P::Job),
@@ -56,11 +62,12 @@ pub(crate) enum Goal<P: Provider> {
 /// Shows everything on the way from the settings of a client to the end of a task.
 macro_rules! watched {
     ($said:ident, $builder:expr, $account:expr, $goal:expr, $handler:expr, |$run:ident| $wait:expr) => {{
-        let (url, key): (&str, &str) = $account;
-        let builder = $builder
-            .api_key(SecretString::from(key))
-            .base_url(url)
-            .speed(SPEED);
+        let (url, access): (&str, &Access) = $account;
+        let builder = $builder.base_url(url).speed(SPEED);
+        let builder = match access {
+            Access::Key(key) => builder.api_key(key.clone()),
+            Access::Other(credential) => builder.credential(credential.clone()),
+        };
         $said.show("builder", &builder);
         let client = builder.build().expect("settings");
         $said.show("client", &client);
@@ -108,7 +115,7 @@ fn reply(kind: &QuestionKind) -> Answer {
 }
 
 /// Follows it with both adapters.
-pub(crate) fn both<P: Provider>(said: &Said, account: (&str, &str), goal: impl Fn() -> Goal<P>) {
+pub(crate) fn both<P: Provider>(said: &Said, account: (&str, &Access), goal: impl Fn() -> Goal<P>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

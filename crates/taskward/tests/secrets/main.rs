@@ -12,19 +12,25 @@ use std::sync::{OnceLock, PoisonError};
 use serde_json::json;
 use taskward::agent_harness::{self, AgentHarness};
 use taskward::core::http::{HeaderValue, Method, uri::PathAndQuery};
-use taskward::core::{Credential, SecretString};
+use taskward::core::{Credential, KeyHeader, SecretString};
 use taskward::core::{Origin, Request};
 use taskward::nanonets::{self, Nanonets};
 use taskward::{Error, ErrorKind, Provider, Snapshot};
 use taskward_sim::{Fault, FaultRule, Sim};
 
-use follow::{Goal, SPEED, Said, both};
+use follow::{Access, Goal, SPEED, Said};
 
 /// A key that is nobody's.
 const CANARY: &str = "canary-4f1c2b7e9d";
 
 /// Another, for servers that say it back: what they send is logged as it comes by a library below the adapter.
 const ECHOED: &str = "echoed-4f1c2b7e9d";
+
+/// Follows a task with both adapters, under a bearer key.
+fn both<P: Provider>(said: &Said, (url, key): (&str, &str), goal: impl Fn() -> Goal<P>) {
+    let access = Access::Key(SecretString::from(key));
+    follow::both(said, (url, &access), goal);
+}
 
 /// Everything of these channels was collected, and there is no secret in any.
 fn hides(said: &Said, secrets: &[&str], channels: &[&str]) {
@@ -245,6 +251,19 @@ fn nothing_that_can_hold_the_key_shows_it() {
         // A library shows the headers of what it could not send.
         said.show("sealed", &sealed.headers());
     }
+    let canary = SecretString::from(CANARY);
+    let key_header = KeyHeader::new("X-Api-Key").expect("a name");
+    let pair = Credential::basic("ann", &canary).expect("a pair");
+    let key = Credential::api_key(key_header, &canary).expect("a key");
+    for credential in [pair, key] {
+        said.show("credential", &credential);
+        let client = taskward::Client::<Nanonets>::builder().credential(credential);
+        said.show("credential", &client);
+        let elsewhere = client.discovered_url("https://h.example").build();
+        said.error(&elsewhere.expect_err("refused"));
+    }
+    let refused = Credential::basic("an:n", &canary).expect_err("refused");
+    said.show("refusal", &refused);
     for wrong in [
         "canary-4f1c2b7e9d\nX: y",
         "“canary-4f1c2b7e9d”",
@@ -260,7 +279,7 @@ fn nothing_that_can_hold_the_key_shows_it() {
     }
     hides(
         &said,
-        &[CANARY],
+        &[CANARY, "Y2FuYX", "NhbmFy"],
         &[
             "secret",
             "credential",
@@ -288,7 +307,7 @@ fn echoing() -> String {
                 }
                 let (name, value) = line.trim_end().split_once(": ").unwrap_or_default();
                 match name.to_ascii_lowercase().as_str() {
-                    "authorization" => value.clone_into(&mut key),
+                    "authorization" | "x-api-key" => value.clone_into(&mut key),
                     "content-length" => length = value.parse().expect("a length"),
                     _ => {}
                 }
@@ -312,7 +331,7 @@ fn echoing() -> String {
     url
 }
 
-/// Rows: L6.
+/// Rows: L6, L21.
 #[test]
 fn a_key_that_the_server_says_back_is_neither_told_nor_stored() {
     let said = Said::default();
@@ -325,13 +344,33 @@ fn a_key_that_the_server_says_back_is_neither_told_nor_stored() {
             Goal::<AgentHarness>::Attach("run_1")
         });
     }
-    hides(&said, &[ECHOED], &["event", "snapshot", "end", "error"]);
+    let secret = SecretString::from(ECHOED);
+    let header = KeyHeader::new("X-Api-Key").expect("a name");
+    for credential in [
+        Credential::basic("ann", &secret).expect("a pair"),
+        Credential::api_key(header, &secret).expect("a key"),
+    ] {
+        let access = Access::Other(credential);
+        for _ in 0..5 {
+            follow::both(&said, (&url, &access), || {
+                Goal::<Nanonets>::Start(nanonets::Job::agent("a").query("hi"))
+            });
+            follow::both(&said, (&url, &access), || {
+                Goal::<AgentHarness>::Attach("run_1")
+            });
+        }
+    }
+    // The middle of it in base64, behind `ann:`.
+    let secrets = [ECHOED, "VjaG9lZC00ZjFjMmI3ZTl"];
+    hides(&said, &secrets, &["event", "snapshot", "end", "error"]);
     let said = said.0.lock().expect("whole");
-    assert!(
-        said["error"].contains("you said Bearer [key]"),
-        "{}",
-        said["error"]
-    );
+    for echoed in [
+        "you said Bearer [key]",
+        "you said Basic [key]",
+        "you said [key]",
+    ] {
+        assert!(said["error"].contains(echoed), "{}", said["error"]);
+    }
 }
 
 /// Returns a run that is stored before it starts, and a task that is stored while it works.
