@@ -539,6 +539,12 @@ pub trait Provider:
         Ok(None)
     }
 
+    /// Returns whether a 2xx status alone says that the server accepted a request. Where it does not, a reply whose body
+    /// is lost says nothing.
+    fn status_decides(&self) -> bool {
+        true
+    }
+
     /// Says whether an event is an error of the server.
     ///
     /// # Errors

@@ -32,6 +32,7 @@ mod still_asked;
 mod stored;
 mod stored_states;
 mod streaming;
+mod traced;
 mod turns;
 mod words;
 mod world;

@@ -65,6 +65,13 @@ impl Provider for A2a {
         classify(self, reply)
     }
 
+    fn status_decides(&self) -> bool {
+        match self.binding() {
+            Binding::HttpJson => true,
+            Binding::JsonRpc => false,
+        }
+    }
+
     fn classify_event(&self, event: &sse::Event<'_>) -> Result<(), ApiError> {
         match self.event_of(event) {
             Ok(Some(TaskEvent::Error(error))) => Err(error_of_event(&error)),

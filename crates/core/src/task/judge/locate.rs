@@ -154,10 +154,11 @@ impl<P: Provider> Starting<P> {
         (locating.cursor, locating.pages) = (None, 0);
         locating.found.clear();
         locating.is_unreadable = false;
-        let due = cx.env.now.after(wait);
-        if due > locating.since.after(PATIENCE) {
+        let last = locating.since.after(PATIENCE);
+        if cx.env.now >= last {
             return self.give_up(cx);
         }
+        let due = cx.env.now.after(wait).min(last);
         (self.due, self.why) = (due, WaitReason::Locate);
         Move::Stay
     }

@@ -446,7 +446,7 @@ impl<P: Provider> Follow<P> {
                 let error = ReadError::new(ReadErrorKind::Html, "a web page");
                 Err(AttemptError::Unreadable(error))
             }
-            // Any other 2xx accepts the write, whatever its body is, unless the body is about another task.
+            // Any other reply that is no error accepts the write, whatever its body is, unless it is about another task.
             Ok(reply) => {
                 let ours = cx.env.provider.check_accepted(&self.id, reply);
                 ours.map_err(AttemptError::Unreadable)?;
@@ -454,7 +454,12 @@ impl<P: Provider> Follow<P> {
                 Ok(())
             }
             // The head was a 2xx and the body was lost.
-            Err(error) if error.status().is_some_and(|status| status.is_success()) => Ok(()),
+            Err(AttemptError::Wire(failure))
+                if cx.env.provider.status_decides()
+                    && failure.head().is_some_and(|head| head.status.is_success()) =>
+            {
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }

@@ -2,6 +2,7 @@
 //! what must hold at every step.
 
 pub(crate) mod hand;
+pub(crate) mod open;
 pub(crate) mod server;
 pub(crate) mod toy;
 
