@@ -43,7 +43,7 @@ impl Script {
         let found = self.0.iter_mut().find(|(known, _)| *known == path);
         let (_, does) = found.unwrap_or_else(|| panic!("no script for {path}"));
         match does.len() {
-            1 => does[0].clone(),
+            1 => does[0],
             _ => does.pop_front().expect("a script"),
         }
     }
@@ -162,7 +162,6 @@ impl Trace {
                     self.line(format!("{}: {words}", outcome.code()));
                     return true;
                 }
-                other => panic!("{other:?}"),
             }
         }
         panic!("it never ends:\n{}", self.text);
