@@ -87,24 +87,6 @@ impl KeyHeader {
         }
     }
 
-    /// Checks where a security scheme, as of an agent card, wants an API key: `header`, `query` or `cookie`.
-    ///
-    /// # Errors
-    /// Returns an error unless it is a header that can carry one. A key in the query would be written down by every server,
-    /// proxy and log that the URL passes.
-    pub fn of_scheme(location: &str, name: &str) -> Result<Self, ConfigError> {
-        let why = match location {
-            "header" => return Self::new(name),
-            "query" => "servers and proxies log URLs, and the key with them",
-            "cookie" => "Taskward keeps no cookies",
-            _ => "no such place is known",
-        };
-        Err(ConfigError::new(format!(
-            "the agent wants its API key {name:?} in the place {location:?}, and Taskward sends keys only in a header: \
-             {why}; ask for another security scheme of the agent"
-        )))
-    }
-
     /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &HeaderName {

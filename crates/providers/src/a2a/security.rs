@@ -2,6 +2,7 @@
 
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
+use taskward_core::KeyHeader;
 
 use super::types::{AgentCard, SecurityScheme};
 
@@ -141,9 +142,9 @@ fn api_key(
         ("header", Some(name)) if name.eq_ignore_ascii_case("authorization") => Err(format!(
             "{scheme}, a key in the Authorization header in a form that the card does not give"
         )),
-        ("header", Some(name)) => match name.parse::<http::HeaderName>() {
-            Ok(header) => Ok(WantedCredential::Header(header.to_string())),
-            Err(_) => Err(format!("{scheme}, a key in a header whose name is none")),
+        ("header", Some(name)) => match KeyHeader::new(name) {
+            Ok(header) => Ok(WantedCredential::Header(header.name().to_string())),
+            Err(why) => Err(format!("{scheme}: {why}")),
         },
         ("header", None) => Err(format!("{scheme}, a key in a header without a name")),
         ("query", _) => Err(format!(

@@ -276,7 +276,7 @@ fn a_url_is_that_of_a_card_or_of_an_agent() {
     }
 }
 
-/// Rows: P3.
+/// Rows: L22, P3.
 #[test]
 fn the_credential_is_the_first_that_we_can_send() {
     use WantedCredential as W;
@@ -306,6 +306,7 @@ fn the_credential_is_the_first_that_we_can_send() {
         "header":{"apiKeySecurityScheme":{"location":"header","name":"X-API-Key"}},
         "query":{"apiKeySecurityScheme":{"location":"query","name":"key"}},
         "cookie":{"apiKeySecurityScheme":{"location":"cookie","name":"key"}},
+        "length":{"apiKeySecurityScheme":{"location":"header","name":"Content-Length"}},
         "oauth":{"oauth2SecurityScheme":{"flows":{}}},
         "oidc":{"openIdConnectSecurityScheme":{}},
         "mtls":{"mtlsSecurityScheme":{}},
@@ -345,6 +346,10 @@ fn the_credential_is_the_first_that_we_can_send() {
         (
             "cookie",
             "cookie, a key in a cookie, which this client does not send",
+        ),
+        (
+            "length",
+            "length: the API key cannot be sent in the header \"Content-Length\": Taskward sets",
         ),
         ("digest", "digest, the HTTP scheme digest"),
         ("mtls", "mtls, a certificate of the client's (mutual TLS)"),
