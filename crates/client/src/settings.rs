@@ -88,7 +88,7 @@ impl Settings {
     /// A configuration error that names the variable to set.
     pub(crate) fn from_env(account: ProviderDefaults) -> Result<Self, Error> {
         let key = variable(account.key_variable)?;
-        if key.is_none() {
+        if key.is_none() && !account.key_is_optional {
             return Err(Error::new(
                 ErrorKind::Config,
                 format!(
@@ -132,6 +132,7 @@ impl Settings {
         match &self.access {
             Some(Access::Key(key)) => Credential::bearer(key).map(Some),
             Some(Access::Credential(credential)) => Ok(Some(credential.clone())),
+            None if self.account.key_is_optional => Ok(None),
             None => Err(ConfigError::new(format!(
                 "no API key: pass one, or set the environment variable {}",
                 self.account.key_variable
@@ -190,5 +191,49 @@ fn variable(name: &str) -> Result<Option<String>, Error> {
             ErrorKind::Config,
             format!("the environment variable {name} is not valid UTF-8"),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEEDED: ProviderDefaults =
+        ProviderDefaults::new("X_KEY", "X_URL", "https://x.example", "/v1");
+    const OPTIONAL: ProviderDefaults =
+        ProviderDefaults::new("X_KEY", "X_URL", "", "").with_optional_key();
+
+    fn refusal(settings: Settings) -> String {
+        settings.check().expect_err("refused").to_string()
+    }
+
+    /// Rows: L24.
+    #[test]
+    fn a_client_needs_a_key_unless_its_provider_says_otherwise_and_always_a_server() {
+        assert!(
+            refusal(Settings::new(NEEDED))
+                .contains("no API key: pass one, or set the environment variable X_KEY")
+        );
+        assert!(
+            refusal(Settings::new(OPTIONAL))
+                .contains("no base URL: pass one, or set the environment variable X_URL")
+        );
+        let mut open = Settings::new(OPTIONAL);
+        "https://h.example/agent".clone_into(&mut open.base_url);
+        let checked = open.check().expect("no key is needed");
+        assert!(checked.credential.is_none());
+        assert_eq!(checked.named.check(&checked.origin), Ok(()));
+    }
+
+    /// Rows: L23.
+    #[test]
+    fn without_a_credential_the_server_may_be_any() {
+        let mut settings = Settings::new(OPTIONAL);
+        settings.discovered_url = Some("https://other.example".to_owned());
+        "https://h.example".clone_into(&mut settings.base_url);
+        let checked = settings.check().expect("nothing secret goes there");
+        assert_eq!(checked.origin.host(), "other.example");
+        // What else is secret asks again.
+        assert!(checked.named.check(&checked.origin).is_err());
     }
 }

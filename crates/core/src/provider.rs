@@ -435,6 +435,8 @@ pub struct ProviderDefaults {
     /// How the API keys of a simulator begin, if that tells them from real ones: the client sends such keys to no other
     /// server.
     pub simulated_key: Option<&'static str>,
+    /// Whether there are servers that ask for no key, so that a client without one is no mistake.
+    pub key_is_optional: bool,
 }
 
 impl ProviderDefaults {
@@ -452,7 +454,15 @@ impl ProviderDefaults {
             base_url,
             api_prefix,
             simulated_key: None,
+            key_is_optional: false,
         }
+    }
+
+    /// Allows clients without a key.
+    #[must_use]
+    pub const fn with_optional_key(mut self) -> Self {
+        self.key_is_optional = true;
+        self
     }
 
     /// Sets how the API keys of a simulator begin.

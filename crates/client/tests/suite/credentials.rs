@@ -1,6 +1,7 @@
 //! Credentials on the wire: each in its header, at the servers that the caller named, and in nothing that comes back.
 
 use taskward_core::{Credential, ErrorKind, KeyHeader, SecretString};
+use taskward_providers::a2a::{A2a, Binding};
 use taskward_providers::nanonets::Nanonets;
 
 use super::support::{Ended, KEY, Probe, Server, ended, impatient, key, ok};
@@ -141,14 +142,60 @@ fn a_platform_that_needs_a_key_gets_no_client_without_one() {
     );
 }
 
+/// Rows: L24.
+#[test]
+fn an_agent_that_asks_for_no_credential_is_sent_none() {
+    let (named, agent) = (Server::says(ok("{}")), Server::says(ok("{}")));
+    let open = || Client::<A2a>::builder().policy(impatient());
+    let refused = open().build().expect_err("no server is known");
+    assert!(refused.to_string().contains("A2A_BASE_URL"), "{refused}");
+    // Without anything secret, wherever somebody says that the agent is.
+    let found = open().base_url(&named.url()).discovered_url(&agent.url());
+    let client = found.build().expect("settings");
+    let reply = calls(&client, &[Probe::keyed("x")]).remove(0);
+    assert_eq!(ended(&reply), Ended::Ok(200));
+    assert_eq!(agent.seen()[0].header("authorization"), None);
+    assert_eq!(agent.seen()[0].header("content-length"), Some("3"));
+    let known = open().base_url(&agent.url()).build().expect("settings");
+    assert_eq!(
+        ended(&calls(&known, &[Probe::get()]).remove(0)),
+        Ended::Ok(200)
+    );
+    assert_eq!(agent.seen()[1].header("authorization"), None);
+
+    let found = || {
+        let found = open().base_url(&named.url()).discovered_url(&agent.url());
+        found.header("x-team", "canary")
+    };
+    let refused = found()
+        .build()
+        .expect_err("an extra header may be a secret");
+    assert!(
+        refused.to_string().contains("allow that origin"),
+        "{refused}"
+    );
+    found()
+        .allow_origin(&agent.url())
+        .build()
+        .expect("settings");
+    assert_eq!((named.seen().len(), agent.seen().len()), (0, 2));
+}
+
 #[test]
 fn clients_with_another_provider_share_one_account() {
     let server = Server::says(ok("{}"));
-    let builder = builder().api_key(key()).base_url(&server.url());
-    let client = builder.provider(Nanonets).build().expect("settings");
-    let other = client.with_provider(Nanonets);
+    let agent = |path| A2a::at(Binding::JsonRpc, path).expect("a path");
+    let builder = Client::builder()
+        .policy(impatient())
+        .base_url(&server.url());
+    let builder = builder.api_key(key()).provider(agent("/one"));
+    let client = builder.build().expect("settings");
+    let other = client.with_provider(agent("/two"));
     assert_eq!(other.base_url(), client.base_url());
-    let Nanonets = other.provider();
+    assert_eq!(
+        (client.provider().path(), other.provider().path()),
+        ("/one", "/two")
+    );
     assert_eq!(
         ended(&calls(&other, &[Probe::get()]).remove(0)),
         Ended::Ok(200)

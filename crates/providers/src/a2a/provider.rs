@@ -34,7 +34,8 @@ impl Provider for A2a {
     type Output = Answer;
 
     const NAME: &'static str = "a2a";
-    const DEFAULTS: ProviderDefaults = ProviderDefaults::new("A2A_API_KEY", "A2A_BASE_URL", "", "");
+    const DEFAULTS: ProviderDefaults =
+        ProviderDefaults::new("A2A_API_KEY", "A2A_BASE_URL", "", "").with_optional_key();
     const CAPABILITIES: Capabilities = {
         let mut can = Capabilities::LEAST;
         can.start = Safety::Traceable;
