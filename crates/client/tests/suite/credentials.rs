@@ -1,11 +1,12 @@
 //! Credentials on the wire: each in its header, at the servers that the caller named, and in nothing that comes back.
 
-use taskward_core::{Credential, ErrorKind, KeyHeader, SecretString};
-use taskward_providers::a2a::{A2a, Binding};
+use taskward_core::{Credential, ErrorKind, KeyHeader, Output as _, RunResult, SecretString};
+use taskward_providers::a2a::{A2a, Binding, Job};
 use taskward_providers::nanonets::Nanonets;
+use taskward_sim::{Scenario, Sim};
 
 use super::support::{Ended, KEY, Probe, Server, ended, impatient, key, ok};
-use crate::adapter::{Builder, Client, calls};
+use crate::adapter::{Builder, Client, calls, follow};
 
 fn builder() -> Builder<Nanonets> {
     Client::builder().policy(impatient())
@@ -179,6 +180,59 @@ fn an_agent_that_asks_for_no_credential_is_sent_none() {
         .build()
         .expect("settings");
     assert_eq!((named.seen().len(), agent.seen().len()), (0, 2));
+}
+
+/// Rows: L21, L24.
+#[test]
+fn each_form_of_a_credential_opens_the_agent_that_wants_it_and_no_other() {
+    for wanted in ["none", "bearer", "basic", "api_key"] {
+        let text = format!("[a2a]\nauth = \"{wanted}\"\n");
+        let scenario = Scenario::parse(&text).expect("a scenario");
+        let sim = Sim::builder().scenario(scenario).speed(1000.0);
+        let sim = sim.spawn().expect("a simulator");
+        let access = sim.a2a();
+        let key = || SecretString::from(access.api_key.as_str());
+        let open = || {
+            let echo = A2a::at(Binding::HttpJson, "/agents/echo/rest").expect("a path");
+            let client = Client::<A2a>::builder().provider(echo.with_streaming(true));
+            client.base_url(&access.base_url).speed(1000)
+        };
+        let header = KeyHeader::new("X-Api-Key").expect("a name");
+        for (sent, builder) in [
+            ("none", open()),
+            ("bearer", open().api_key(key())),
+            (
+                "basic",
+                open().credential(Credential::basic("ann", &key()).expect("a pair")),
+            ),
+            (
+                "api_key",
+                open().credential(Credential::api_key(header, &key()).expect("a key")),
+            ),
+        ] {
+            let client = builder.build().expect("settings");
+            let end = follow(client.run(Job::text(format!("The key is {}", access.api_key))));
+            let answer = end.and_then(RunResult::into_answer);
+            if wanted == "none" || wanted == sent {
+                let answer = answer.expect(wanted).text().expect("words");
+                // The agent says the key back, and nobody is told unless nothing was to be hidden.
+                let said = if sent == "none" {
+                    &access.api_key
+                } else {
+                    "[key]"
+                };
+                assert!(answer.contains(said), "{wanted} {sent}: {answer}");
+            } else {
+                let refused = answer.expect_err("refused");
+                assert_eq!(
+                    refused.kind(),
+                    ErrorKind::Auth,
+                    "{wanted} {sent}: {refused}"
+                );
+                assert_eq!(refused.status().map(|status| status.as_u16()), Some(401));
+            }
+        }
+    }
 }
 
 #[test]
