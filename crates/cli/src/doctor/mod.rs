@@ -184,6 +184,7 @@ async fn examined<P: Platform>(
     };
     let scope = Scope {
         task: args.task.as_ref().map(|task| task.id().to_string()),
+        card: None,
         start,
     };
     live::examine::<P>(&cx.out, origin, access, scope, signals).await

@@ -11,10 +11,12 @@
 mod again;
 mod agent;
 mod artifacts;
+mod assumptions;
 mod binding;
 mod card;
 mod errors;
 mod events;
+mod examined;
 mod head;
 mod job;
 pub mod operations;

@@ -24,6 +24,9 @@ pub(crate) type Known = BTreeMap<&'static str, String>;
 pub struct Scope {
     /// A task to read, besides those that lists name.
     pub task: Option<String>,
+    /// Where the agent describes itself, as a path with its query; none for the usual place, or where a platform has no
+    /// such thing.
+    pub card: Option<String>,
     /// Starts a task: the agent or the goal, and a fresh idempotency key.
     pub start: Option<(String, String)>,
 }
@@ -61,6 +64,9 @@ impl Examination {
         let mut known = Known::new();
         if let Some(task) = &scope.task {
             known.insert("task", task.clone());
+        }
+        if let Some(card) = &scope.card {
+            known.insert("card", card.clone());
         }
         if let Some((what, key)) = &scope.start {
             known.insert("start", what.clone());

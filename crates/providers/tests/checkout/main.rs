@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use taskward_providers::a2a::A2a;
 use taskward_providers::agent_harness::AgentHarness;
 use taskward_providers::doctor::Examined;
 use taskward_providers::nanonets::Nanonets;
@@ -76,4 +77,5 @@ fn check<P: Examined>() {
 fn every_marked_part_of_a_specification_is_an_assumption_and_the_other_way_round() {
     check::<Nanonets>();
     check::<AgentHarness>();
+    check::<A2a>();
 }

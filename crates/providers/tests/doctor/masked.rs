@@ -2,14 +2,15 @@
 
 use http::StatusCode;
 use serde_json::json;
-use taskward_core::{Operation as _, Response};
+use taskward_core::{Operation as _, Provider as _, Response};
+use taskward_providers::a2a::{self, A2a};
 use taskward_providers::agent_harness::operations::CreateRun;
 use taskward_providers::agent_harness::{self, AgentHarness};
 use taskward_providers::doctor::{Identity, Scope, identify};
 use taskward_providers::nanonets::operations::RunAgent;
 use taskward_providers::nanonets::{self, Nanonets};
 
-use crate::world::{CANARY, World, both, different, findings, start};
+use crate::world::{CANARY, World, all, different, findings, start};
 
 /// Starts a task whose every text is a canary, and reads it.
 fn canaries(scenario: &str) -> String {
@@ -51,11 +52,25 @@ fn canaries(scenario: &str) -> String {
     harness.now += 600_000;
     let scope = Scope {
         task: Some(run.clone()),
-        start: None,
+        ..Scope::default()
     };
     text += &harness.examine::<AgentHarness>(scope).recording().text();
-    for id in [id, run, agent] {
-        assert!(!text.contains(&id), "{id} in {text}");
+    let mut agent_world = World::of::<A2a>(scenario);
+    let job = a2a::Job::text(CANARY).data(json!({ CANARY: "4711", "state": CANARY }));
+    let key = taskward_core::IdempotencyKey::new("of-the-canary");
+    let start = A2a::at(a2a::Binding::JsonRpc, "/rpc").expect("a path");
+    let start = start.start(&job, Some(&key)).expect("a request");
+    let sent = agent_world.send(&start, None);
+    let sent: serde_json::Value = serde_json::from_slice(&sent.body).expect("JSON");
+    let task = sent["result"]["task"]["id"].as_str().expect("an id");
+    agent_world.now += 600_000;
+    let scope = Scope {
+        task: Some(task.to_owned()),
+        ..Scope::default()
+    };
+    text += &agent_world.examine::<A2a>(scope).recording().text();
+    for id in [&id, &run, &agent, task] {
+        assert!(!text.contains(id), "{id} in {text}");
     }
     text
 }
@@ -119,12 +134,18 @@ fn a_page_in_the_place_of_every_reply_breaks_nothing_and_proves_nothing() {
             Identity::Other(_)
         ));
         assert_eq!(different(&recording), [""; 0]);
+        let mut world = World::of::<A2a>("");
+        world.replies = replies;
+        let recording = world.examine::<A2a>(start("x")).recording();
+        assert!(!recording.text().contains(CANARY));
+        assert!(matches!(identify::<A2a>(&recording), Identity::Other(_)));
+        assert_eq!(different(&recording), [""; 0]);
     }
 }
 
 #[test]
 fn the_simulated_platforms_are_as_they_are_assumed_to_be() {
-    let recording = both("");
+    let recording = all("");
     assert_eq!(different(&recording), [""; 0]);
     // All was seen but what only other writes, other moments or another end of a run would show.
     let unseen: Vec<String> = findings(&recording)
@@ -142,6 +163,8 @@ fn the_simulated_platforms_are_as_they_are_assumed_to_be() {
             "agent-harness stream-end",
             "agent-harness stream-heartbeat",
             "agent-harness limit-status",
+            "a2a file-parts",
+            "a2a question-said",
         ],
         "{unseen:#?}"
     );

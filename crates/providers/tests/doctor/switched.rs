@@ -6,7 +6,7 @@ use taskward_core::Response;
 use taskward_providers::agent_harness::AgentHarness;
 use taskward_providers::doctor::{Recording, Scope, differences};
 
-use crate::world::{World, both, different, findings};
+use crate::world::{World, agent, both, different, findings};
 
 /// Rows: O1.
 #[test]
@@ -75,6 +75,41 @@ fn each_turned_switch_is_reported_as_different() {
                 "{switch}:\n{all}"
             );
         }
+    }
+}
+
+/// Rows: O1.
+#[test]
+fn each_server_of_a2a_is_reported_as_it_differs() {
+    let rest = "bindings = [\"HTTP+JSON\"]";
+    for (switches, expected) in [
+        ("", &[][..]),
+        (rest, &[]),
+        ("profile = \"py\"", &["wrong-key"]),
+        ("profile = \"js\"", &["wrong-key"]),
+        (
+            "profile = \"langgraph\"\ncard_needs_query = false",
+            &[
+                "start-returns",
+                "subscribe-get",
+                "wrong-key",
+                "answer-in-artifacts",
+            ],
+        ),
+        ("waits_always = true", &["start-returns"]),
+        ("subscribe = \"missing\"", &["subscribe-get"]),
+        (&format!("subscribe = \"post\"\n{rest}"), &["subscribe-get"]),
+        (&format!("not_found = \"text\"\n{rest}"), &["no-task"]),
+        ("auth = \"none\"", &["wrong-key"]),
+        ("context_ids = \"replaced\"", &["start-listed"]),
+        ("history = \"absent\"", &["start-listed"]),
+        ("working_word = \"TASK_STATE_PAUSED\"", &["known-states"]),
+        ("timestamps = \"never\"", &["status-times"]),
+        ("artifacts_in_reads = false", &["answer-in-artifacts"]),
+    ] {
+        let recording = agent(&format!("[a2a]\n{switches}"));
+        let all = findings(&recording).join("\n");
+        assert_eq!(different(&recording), expected, "{switches}:\n{all}");
     }
 }
 

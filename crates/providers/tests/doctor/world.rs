@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 use taskward_core::{Body, Provider as _, Request, Response};
+use taskward_providers::a2a::A2a;
 use taskward_providers::agent_harness::AgentHarness;
 use taskward_providers::doctor::{Examination, Examined, Finding, Recording, Scope, examine};
 use taskward_providers::nanonets::Nanonets;
@@ -59,7 +60,12 @@ impl World {
         };
         let reply = match answer {
             Answer::Whole(reply) => reply,
-            Answer::Later { .. } => unreachable!("these platforms reply at once"),
+            Answer::Later { id } => loop {
+                self.now += 100;
+                if let Some(reply) = self.server.late_reply(id, self.now) {
+                    break reply;
+                }
+            },
             Answer::Stream { mut head, id } => {
                 let end = self.now + STREAM_MS;
                 while self.now < end {
@@ -107,12 +113,27 @@ impl World {
 /// A start of what each simulated platform has.
 pub(crate) fn start(of: &str) -> Scope {
     Scope {
-        task: None,
         start: Some((of.to_owned(), "doctor-1".to_owned())),
+        ..Scope::default()
     }
 }
 
-/// Examines both simulated platforms, each with a start.
+/// Examines a simulated agent, with a start.
+pub(crate) fn agent(switches: &str) -> Recording {
+    let mut agent = World::of::<A2a>(switches);
+    agent
+        .examine::<A2a>(start("work 2; artifact ready"))
+        .recording()
+}
+
+/// Examines all simulated platforms, each with a start.
+pub(crate) fn all(switches: &str) -> Recording {
+    let mut recording = both(switches);
+    recording.exchanges.extend(agent(switches).exchanges);
+    recording
+}
+
+/// Examines the simulated platforms but A2A, each with a start.
 pub(crate) fn both(switches: &str) -> Recording {
     let mut nanonets = World::of::<Nanonets>(switches);
     let mut harness = World::of::<AgentHarness>(switches);
@@ -129,6 +150,7 @@ pub(crate) fn findings(recording: &Recording) -> Vec<String> {
     let all = [
         (Nanonets::NAME, examine::<Nanonets>(recording)),
         (AgentHarness::NAME, examine::<AgentHarness>(recording)),
+        (A2a::NAME, examine::<A2a>(recording)),
     ];
     let lines = all.into_iter().flat_map(|(platform, judged)| {
         judged.into_iter().map(move |one| {
@@ -145,6 +167,7 @@ pub(crate) fn different(recording: &Recording) -> Vec<String> {
     let all = [
         examine::<Nanonets>(recording),
         examine::<AgentHarness>(recording),
+        examine::<A2a>(recording),
     ];
     for one in all.into_iter().flatten() {
         if matches!(one.finding, Finding::Different(_)) {
