@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::agents::BUILT_IN;
 use super::refusal::{Reason, Refusal, text_404};
-use super::switches::{Auth, BindingName, ExtendedCard};
+use super::switches::{Auth, BindingName, ExtendedCard, Push};
 use super::{Call, Server};
 use crate::ids::hex;
 use crate::message::{Head, Reply};
@@ -45,7 +45,7 @@ impl Server {
     pub(super) fn extended_card(&self, call: &Call, head: &Head) -> Result<Value, Refusal> {
         let refuse = |reason, what: &str| Err(Refusal::new(reason, what));
         match self.switches.extended_card {
-            ExtendedCard::Served => {}
+            ExtendedCard::Served | ExtendedCard::Unlisted => {}
             ExtendedCard::NotConfigured => {
                 let what = "The agent has no authenticated extended card configured";
                 return refuse(Reason::ExtendedAgentCardNotConfigured, what);
@@ -78,8 +78,11 @@ impl Server {
             "supportedInterfaces": self.interfaces(named, head),
             "capabilities": {
                 "streaming": switches.streaming,
-                "pushNotifications": switches.push,
-                "extendedAgentCard": switches.extended_card != ExtendedCard::Unsupported,
+                "pushNotifications": switches.push == Push::Served,
+                "extendedAgentCard": matches!(
+                    switches.extended_card,
+                    ExtendedCard::Served | ExtendedCard::NotConfigured
+                ),
             },
             "defaultInputModes": ["text/plain", "application/json", "application/octet-stream"],
             "defaultOutputModes": ["text/plain", "application/json"],

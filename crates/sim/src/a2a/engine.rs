@@ -8,9 +8,13 @@ use super::Server;
 use super::agents::{words, words_and_files};
 use super::script::Step;
 use super::stats::QuestionStats;
-use super::switches::{Crash, QuestionForm};
+use super::switches::{Crash, Output, QuestionForm};
 use super::task::{Artifact, Asked, Event, State, Status};
+use super::views::Shown;
 use crate::ids;
+
+/// What LangGraph says of its only artifact.
+const RESPONSE: &str = "Response from assistant fe096781-5601-53d2-b2f6-0d3403f7e9ca";
 
 /// Where a user is sent for a credential.
 const SIGN_IN: &str = "sign in at http://127.0.0.1/consent";
@@ -45,7 +49,8 @@ impl Server {
         let task = &mut self.tasks[number];
         task.turn += 1;
         task.is_running = true;
-        task.turn_context = message["contextId"].as_str().unwrap_or_default().to_owned();
+        let context = message["contextId"].as_str();
+        task.turn_context = context.unwrap_or(&task.context).to_owned();
         task.last_said.clone_from(&said);
         if task.turn == 1 {
             task.first_said = words_and_files(&message);
@@ -73,12 +78,27 @@ impl Server {
             };
             self.tasks[number].steps = steps.into();
         }
-        self.set_status(number, State::Working, None, false);
+        self.tell_turn(number);
         if let Some(asked) = asked.filter(|_| self.tasks[number].is_script && !is_orphan) {
             let text = format!("{} -> {said}", asked.text);
             self.write(number, "answer", vec![json!({ "text": text })]);
         }
         self.run_steps(number);
+    }
+
+    /// Tells that a later turn has begun.
+    fn tell_turn(&mut self, number: usize) {
+        if !self.switches.later_turns_tell_task {
+            return self.set_status(number, State::Working, None, false);
+        }
+        self.tasks[number].status = Status {
+            state: State::Working,
+            message: None,
+            at: self.now,
+            is_of_server: false,
+        };
+        let whole = self.view(number, Shown::Reply, None);
+        self.emit(number, Event::Whole(whole));
     }
 
     pub(super) fn run_steps(&mut self, number: usize) {
@@ -224,7 +244,11 @@ impl Server {
         task.status.at = now;
         let (status, message) = (task.status.clone(), task.history[0].clone());
         self.emit(number, Event::Created { status, message });
-        self.set_status(number, State::Working, None, false);
+        match self.switches.output {
+            Output::Artifacts => self.set_status(number, State::Working, None, false),
+            // The first message tells it.
+            Output::Messages => self.tasks[number].status.state = State::Working,
+        }
     }
 
     fn reply_without_task(&mut self, number: usize, text: &str) {
@@ -233,9 +257,10 @@ impl Server {
             "role": "ROLE_AGENT",
             "parts": [{ "text": self.tasks[number].filled(text) }],
         });
-        if self.switches.status_in_history_at_once {
+        if self.switches.direct_answers_name_task {
             let task = &self.tasks[number];
             message["contextId"] = json!(task.context);
+            message["taskId"] = json!(task.id);
         }
         let task = &mut self.tasks[number];
         task.is_running = false;
@@ -279,6 +304,7 @@ impl Server {
             text: text.to_owned(),
             number: self.questions.len(),
         };
+        let interrupt = self.interrupt(&asked);
         let task = &mut self.tasks[number];
         task.asked = Some(asked);
         self.questions.push(QuestionStats {
@@ -288,6 +314,9 @@ impl Server {
             answers: 0,
             is_open: true,
         });
+        if self.switches.question == QuestionForm::Artifact && state == State::InputRequired {
+            self.tell_artifact(number, interrupt, false);
+        }
         self.set_status(number, state, message, false);
     }
 
@@ -329,35 +358,45 @@ impl Server {
         self.emit(number, Event::Status { status, context });
     }
 
-    /// Writes a whole artifact.
+    /// Writes a whole artifact, or tells its text.
     fn write(&mut self, number: usize, name: &str, parts: Vec<Value>) {
-        let artifact = Artifact {
-            id: self.next_id("artifact"),
-            name: name.to_owned(),
-            parts,
-        };
-        if self.switches.artifacts_as_messages && artifact.parts[0].get("text").is_some() {
-            let message = self.say(number, artifact.parts[0].clone());
-            self.tasks[number].history.push(message);
+        match (parts[0]["text"].as_str(), self.switches.output) {
+            (Some(text), Output::Messages) => self.tell(number, State::Working, text),
+            _ => {
+                let artifact = Artifact {
+                    id: self.next_id("artifact"),
+                    name: name.to_owned(),
+                    description: None,
+                    parts,
+                };
+                self.tasks[number].artifacts.push(artifact.clone());
+                self.tell_artifact(number, artifact, false);
+            }
         }
-        let task = &mut self.tasks[number];
-        task.artifacts.push(artifact.clone());
-        let context = task.turn_context.clone();
+    }
+
+    fn tell_artifact(&mut self, number: usize, artifact: Artifact, last: bool) {
+        let context = self.tasks[number].turn_context.clone();
         let event = Event::Artifact {
             artifact,
             append: false,
-            last: false,
+            last,
             context,
         };
         self.emit(number, event);
     }
 
     fn write_chunk(&mut self, number: usize, done: u64, of: u64) {
-        let part = json!({ "text": format!("piece {} ", done + 1) });
+        let text = format!("piece {} ", done + 1);
+        if self.switches.output == Output::Messages {
+            return self.tell(number, State::Working, &text);
+        }
+        let part = json!({ "text": text });
         let task = &mut self.tasks[number];
         let piece = Artifact {
             id: "chunked".to_owned(),
             name: "chunked".to_owned(),
+            description: None,
             parts: vec![part.clone()],
         };
         let known = task.artifacts.iter_mut().find(|known| known.id == piece.id);
@@ -385,8 +424,33 @@ impl Server {
     }
 
     pub(super) fn end(&mut self, number: usize, state: State, text: Option<&str>) {
+        if state == State::Completed && self.switches.output == Output::Messages {
+            if let Some(text) = text {
+                self.tell(number, State::Working, text);
+            }
+            return self.end_with_newest_message(number);
+        }
         let message = text.map(|text| self.say(number, json!({ "text": text })));
         self.end_with(number, state, message, false);
+    }
+
+    /// Completes a task whose artifact is what the agent said last.
+    fn end_with_newest_message(&mut self, number: usize) {
+        let task = &self.tasks[number];
+        let told = task.status.message.iter().chain(task.history.iter().rev());
+        let mut told = told.filter(|message| message["role"] == "ROLE_AGENT");
+        let parts = told.next().and_then(|message| message["parts"].as_array());
+        let parts = parts.cloned();
+        let parts = parts.unwrap_or_else(|| vec![json!({ "text": "" })]);
+        let artifact = Artifact {
+            id: self.next_id("artifact"),
+            name: "Assistant Response".to_owned(),
+            description: Some(RESPONSE),
+            parts,
+        };
+        self.tasks[number].artifacts = vec![artifact.clone()];
+        self.tell_artifact(number, artifact, true);
+        self.end_with(number, State::Completed, None, false);
     }
 
     /// Ends a task behind the agent's back.
@@ -397,13 +461,15 @@ impl Server {
     fn break_down(&mut self, number: usize) {
         match self.switches.crash {
             Crash::Failed => {
-                let text = "Agent execution error: crashed";
-                self.end(number, State::Failed, Some(text));
+                let text = "Agent execution error: the executor crashed";
+                let part = json!({ "text": text, "mediaType": "text/plain" });
+                let message = self.say(number, part);
+                self.end_with(number, State::Failed, Some(message), false);
             }
             Crash::Error => {
                 // Whoever watches learns of the crash, and not of the status.
                 self.emit(number, Event::Crashed);
-                self.end_silently(number);
+                self.end_with(number, State::Failed, None, false);
             }
         }
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::refusal::{Reason, Refusal};
 use super::script::Step;
 use super::stream::Kind;
-use super::switches::{ContextIds, Oddity, StartError, TaskIds};
+use super::switches::{ContextIds, LaterContext, Oddity, StartError, TaskIds};
 use super::task::{Event, State, Status, Task};
 use super::views::Shown;
 use super::{Call, Done, Envelope, Server, read_integer};
@@ -102,10 +102,11 @@ impl Server {
             missing.push(("message.message_id", required));
         }
         // A role that nobody knows reads as none.
-        if !["ROLE_USER", "ROLE_AGENT"].contains(&text("role")) {
+        let is_strict = self.switches.checks_messages;
+        if is_strict && !["ROLE_USER", "ROLE_AGENT"].contains(&text("role")) {
             missing.push(("message.role", required));
         }
-        if parts.is_empty() {
+        if is_strict && parts.is_empty() {
             missing.push(("message.parts", "Field must contain at least one element."));
         }
         if !missing.is_empty() {
@@ -226,14 +227,16 @@ impl Server {
         let task = &self.tasks[number];
         let given = message.get("contextId").and_then(Value::as_str);
         let has_context = given.is_some_and(|context| !context.is_empty());
-        let context = if self.switches.answers_change_context && !is_first && !has_context {
-            self.next_id("context")
-        } else {
-            task.context.clone()
+        let context = match self.switches.later_context {
+            _ if is_first || has_context => Some(task.context.clone()),
+            LaterContext::OfTask => Some(task.context.clone()),
+            LaterContext::Own => Some(self.next_id("context")),
+            LaterContext::None => None,
         };
         let id = self.tasks[number].id.clone();
         message.insert("taskId".to_owned(), json!(id));
-        message.insert("contextId".to_owned(), json!(context));
+        message.remove("contextId");
+        message.extend(context.map(|context| ("contextId".to_owned(), json!(context))));
         Value::Object(message)
     }
 
@@ -256,7 +259,7 @@ impl Server {
                 let stops = status.state.is_terminal() || status.state.is_interrupted();
                 late.is_hasty || stops && turn >= late.turn
             }
-            Event::Created { .. } | Event::Artifact { .. } => late.is_hasty,
+            Event::Created { .. } | Event::Whole(_) | Event::Artifact { .. } => late.is_hasty,
         };
         let waiting = self.late.iter();
         let waiting = waiting.filter(|(_, late)| late.task == number && late.reply.is_none());

@@ -70,9 +70,10 @@ pub(crate) use platform::REGISTERED;
 pub use platform::{A2aAccess, A2aAgent, Settings};
 pub use stats::{QuestionStats, Stats, TaskStats};
 pub use switches::{
-    Auth, BindingName, ContextIds, Crash, EventShape, ExtendedCard, History, NotFound, Oddity,
-    Profile, QuestionForm, RefusedCancel, Spelling, StartError, Subscribe, Switches, TaskIds,
-    TimeForm, Timestamps,
+    Auth, BindingName, CancelsEnded, ContextIds, Crash, EventShape, ExtendedCard, History,
+    LaterContext, NotFound, Oddity, Output, Profile, Push, PushReplies, QuestionForm,
+    RefusedCancel, Spelling, StartError, Subscribe, Switches, TaskIds, TimeForm, Timestamps,
+    Versions,
 };
 
 use crate::ids;
@@ -294,15 +295,20 @@ impl Server {
                 (Envelope::Rpc(id), judged)
             }
         };
+        let operation = judged.as_ref().ok().map(|call| call.operation);
         let done = judged.and_then(|call| self.perform(&call, head));
-        match done {
-            Ok(Done::Value(value)) => Answer::Whole(self.wrapped(Ok(value), &envelope)),
-            Ok(Done::Late(id)) => Answer::Later { id },
-            Ok(Done::Stream(id)) => Answer::Stream {
+        match (done, operation, &envelope) {
+            (Ok(Done::Value(value)), Some(operation), Envelope::Rest) => {
+                let reply = self.wrapped(Ok(value), &envelope);
+                Answer::Whole(self.coded(operation, reply))
+            }
+            (Ok(Done::Value(value)), ..) => Answer::Whole(self.wrapped(Ok(value), &envelope)),
+            (Ok(Done::Late(id)), ..) => Answer::Later { id },
+            (Ok(Done::Stream(id)), ..) => Answer::Stream {
                 head: stream_head(),
                 id,
             },
-            Err(refusal) => Answer::Whole(self.wrapped(Err(refusal), &envelope)),
+            (Err(refusal), ..) => Answer::Whole(self.wrapped(Err(refusal), &envelope)),
         }
     }
 
@@ -329,7 +335,7 @@ impl Server {
 
     fn judge_rest(&self, place: &Place, call: &RestCall, head: &Head) -> Result<String, Refusal> {
         let agent = self.judge_place(place, head)?;
-        check_version(head)?;
+        self.check_version(head)?;
         self.check_tenant(&call.tenant)?;
         let is_served = match (self.switches.subscribe, call.operation) {
             (Subscribe::Get, Operation::SubscribeToTask) => head.method == "GET",
@@ -340,6 +346,24 @@ impl Server {
             return Err(Refusal::new(Reason::NoPath, "Not Found"));
         }
         Ok(agent)
+    }
+
+    /// Judges the version of the protocol. A request that names none is of version 0.3.
+    fn check_version(&self, head: &Head) -> Result<(), Refusal> {
+        let given = head.header("a2a-version").map_or("", str::trim);
+        let is_taken = match self.switches.versions {
+            Versions::OneX => given == "1" || given.starts_with("1."),
+            Versions::OneZero => given == "1.0",
+            Versions::Any => true,
+        };
+        if is_taken {
+            return Ok(());
+        }
+        let given = if given.is_empty() { "0.3" } else { given };
+        let what = format!(
+            "A2A version '{given}' is not supported by this handler. Expected version '1.0'."
+        );
+        Err(Refusal::new(Reason::VersionNotSupported, what))
     }
 
     fn check_tenant(&self, given: &str) -> Result<(), Refusal> {
@@ -394,7 +418,7 @@ impl Server {
             Err(why) => return (Value::Null, Err(Refusal::new(Reason::Parse, why))),
         };
         let id = body["id"].clone();
-        let call = check_version(&request.head).and_then(|()| {
+        let call = self.check_version(&request.head).and_then(|()| {
             let what = "the body is no request of JSON-RPC 2.0";
             let invalid = || Refusal::new(Reason::InvalidRequest, what);
             let method = body["method"].as_str().ok_or_else(invalid)?;
@@ -465,6 +489,14 @@ impl Server {
             Operation::SendStreamingMessage | Operation::SubscribeToTask if !switches.streaming => {
                 let what = "Streaming is not supported by the agent";
                 Err(Refusal::new(Reason::UnsupportedOperation, what))
+            }
+            Operation::CreatePushConfig
+            | Operation::GetPushConfig
+            | Operation::ListPushConfigs
+            | Operation::DeletePushConfig
+                if switches.push == Push::Missing =>
+            {
+                none()
             }
             Operation::CreatePushConfig
             | Operation::GetPushConfig
@@ -586,18 +618,6 @@ fn stream_head() -> Reply {
         headers,
         body: Vec::new(),
     }
-}
-
-/// Judges the version of the protocol. A request that names none is of version 0.3.
-fn check_version(head: &Head) -> Result<(), Refusal> {
-    let given = head.header("a2a-version").map_or("", str::trim);
-    if given == "1" || given.starts_with("1.") {
-        return Ok(());
-    }
-    let given = if given.is_empty() { "0.3" } else { given };
-    let what =
-        format!("A2A version '{given}' is not supported by this handler. Expected version '1.0'.");
-    Err(Refusal::new(Reason::VersionNotSupported, what))
 }
 
 fn read_json(body: &SimBody) -> Result<Value, String> {

@@ -4,8 +4,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::switches::{
-    Auth, BindingName, Crash, EventShape, ExtendedCard, Profile, QuestionForm, RefusedCancel,
-    Subscribe, Switches, TaskIds, TimeForm, Timestamps,
+    Auth, BindingName, CancelsEnded, Crash, EventShape, ExtendedCard, LaterContext, Output,
+    Profile, Push, PushReplies, QuestionForm, RefusedCancel, Subscribe, Switches, TaskIds,
+    TimeForm, Timestamps, Versions,
 };
 use crate::switches::laid_over;
 
@@ -32,7 +33,8 @@ impl Switches {
         match profile {
             Profile::Spec => real,
             Profile::Py => Self {
-                answers_change_context: true,
+                later_context: LaterContext::Own,
+                push_replies: PushReplies::Null,
                 timestamps: Timestamps::OfWork,
                 times: TimeForm::Micros,
                 refused_cancel: RefusedCancel::Fails,
@@ -41,15 +43,26 @@ impl Switches {
                 ..real
             },
             Profile::Js => Self {
+                versions: Versions::OneZero,
+                checks_messages: false,
+                push_replies: PushReplies::Codes,
+                push_ids: true,
+                later_context: LaterContext::None,
+                direct_answers_name_task: true,
                 status_in_history_at_once: true,
+                later_turns_tell_task: true,
                 crash: Crash::Failed,
-                cancels_ended: true,
+                cancels_ended: CancelsEnded::Cancelled,
+                refused_cancel: RefusedCancel::Unsupported,
                 ..real
             },
             Profile::Langgraph => Self {
                 bindings: vec![BindingName::JsonRpc],
                 card_needs_query: true,
-                push: false,
+                versions: Versions::Any,
+                push: Push::Missing,
+                extended_card: ExtendedCard::Unlisted,
+                page_size_counts: true,
                 subscribe: Subscribe::Missing,
                 waits_always: true,
                 task_ids: TaskIds::ContextAndRun,
@@ -58,7 +71,7 @@ impl Switches {
                 question: QuestionForm::Artifact,
                 message_ids_change: true,
                 artifacts_in_reads: false,
-                artifacts_as_messages: true,
+                output: Output::Messages,
                 completed_message: Some("Task completed successfully".to_owned()),
                 events: EventShape::FirstWrapped,
                 event_names: true,

@@ -3,12 +3,15 @@
 use serde_json::{Map, Value, json};
 
 use super::refusal::{Reason, Refusal};
-use super::{Call, Server};
+use super::routes::Operation;
+use super::switches::{Push, PushReplies};
+use super::{Call, Envelope, Server};
+use crate::message::Reply;
 
 impl Server {
     /// Refuses what has to do with push notifications, if there are none.
     pub(super) fn check_push(&self) -> Result<(), Refusal> {
-        if self.switches.push {
+        if self.switches.push == Push::Served {
             return Ok(());
         }
         let what = "Push Notification is not supported";
@@ -29,8 +32,12 @@ impl Server {
             let missing = ("url", "Field is required.");
             return Err(Refusal::of_fields(vec![missing]));
         }
+        let id = match text("id") {
+            Some(id) => id.to_owned(),
+            None if self.switches.push_ids => self.next_id("push config"),
+            None => self.tasks[number].id.clone(),
+        };
         let task = &mut self.tasks[number];
-        let id = text("id").unwrap_or(&task.id).to_owned();
         let mut config = json!({ "id": id, "taskId": task.id });
         for name in ["url", "token", "authentication"] {
             if let Some(value) = given.get(name) {
@@ -63,7 +70,24 @@ impl Server {
     pub(super) fn delete_push_config(&mut self, call: &Call) -> Result<Value, Refusal> {
         let number = self.named(call)?;
         self.tasks[number].push_configs.remove(&config_id(call));
-        Ok(json!({}))
+        let is_null = self.switches.push_replies != PushReplies::Objects
+            && matches!(call.envelope, Envelope::Rpc(_));
+        Ok(if is_null { Value::Null } else { json!({}) })
+    }
+
+    /// Returns the reply over HTTP+JSON to an operation, with the code that it has.
+    pub(super) fn coded(&self, operation: Operation, mut reply: Reply) -> Reply {
+        if self.switches.push_replies == PushReplies::Codes {
+            match operation {
+                Operation::CreatePushConfig => reply.status = 201,
+                Operation::DeletePushConfig => {
+                    reply.status = 204;
+                    reply.body.clear();
+                }
+                _ => {}
+            }
+        }
+        reply
     }
 }
 

@@ -143,7 +143,7 @@ impl Server {
         {
             stream.next += 1;
             stream.is_over = match event {
-                Event::Created { .. } | Event::Artifact { .. } => false,
+                Event::Created { .. } | Event::Whole(_) | Event::Artifact { .. } => false,
                 Event::Message(_) | Event::Crashed => true,
                 Event::Status { status, .. } => self.ends_at(status.state, stream.is_subscription),
             };

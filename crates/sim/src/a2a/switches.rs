@@ -21,6 +21,8 @@ switches! {
         bindings: Vec<BindingName> = vec![BindingName::JsonRpc, BindingName::HttpJson],
         /// The version of the protocol in the card.
         protocol_version: String = "1.0".to_owned(),
+        /// Which versions of the protocol requests may name.
+        versions: Versions = Versions::OneX,
         /// The origin of the URLs in the card (absent: that of its request).
         card_origin: Option<String> = None,
         /// How many bytes longer the card is.
@@ -31,12 +33,18 @@ switches! {
         tenant: Option<String> = None,
         /// Whether the card has streaming; otherwise its operations are unsupported.
         streaming: bool = true,
-        /// Whether the card has push notifications; otherwise their operations are not supported.
-        push: bool = true,
+        /// Whether there are push notifications.
+        push: Push = Push::Served,
+        /// What the reply is to a push configuration that is made or deleted.
+        push_replies: PushReplies = PushReplies::Objects,
+        /// Whether a push configuration that has no id gets one of its own; otherwise it gets the task's.
+        push_ids: bool = false,
         /// Whether there is an extended card.
         extended_card: ExtendedCard = ExtendedCard::Served,
         /// The URI of an extension that requests must name in `A2A-Extensions` (absent: none).
         required_extension: Option<String> = None,
+        /// Whether a message without a role or parts is refused.
+        checks_messages: bool = true,
         /// The media types that parts may have (none: any).
         input_modes: Vec<String> = Vec::new(),
         /// How `SubscribeToTask` can be asked for over HTTP+JSON; where it is `missing`, it is so in both bindings.
@@ -55,8 +63,8 @@ switches! {
         start_error: StartError = StartError::None,
         /// How ids of tasks look.
         task_ids: TaskIds = TaskIds::Uuid,
-        /// Whether an answer without a context id gets one of its own, which is in the events until the next question.
-        answers_change_context: bool = false,
+        /// The context of a later message that names none; it is that of the events behind it, too.
+        later_context: LaterContext = LaterContext::OfTask,
         /// What the history of a task is.
         history: History = History::Full,
         /// Whether answers and later messages are in the history.
@@ -69,14 +77,18 @@ switches! {
         message_ids_change: bool = false,
         /// Whether reads of a task have its artifacts; replies to messages and streams have them always.
         artifacts_in_reads: bool = true,
-        /// Whether whole artifacts of text are messages of the agent in the history, too.
-        artifacts_as_messages: bool = false,
+        /// How the agent's output is told.
+        output: Output = Output::Artifacts,
+        /// Whether a direct answer names a context and a task, although there is no such task.
+        direct_answers_name_task: bool = false,
         /// The message that reads of a completed task have, if it has none itself (absent: none).
         completed_message: Option<String> = None,
         /// Whether text that came in pieces is one part in reads.
         parts_joined: bool = false,
         /// How many bytes of text a further artifact of every task has, in each reply that has artifacts (0: there is none).
         artifact_padding_bytes: u64 = 0,
+        /// Whether streams have the whole task at the beginning of a later turn, in place of its status.
+        later_turns_tell_task: bool = false,
         /// Whether the stream of a message ends at a question.
         stream_ends_at_question: bool = true,
         /// Whether the stream of a subscription ends at a question.
@@ -93,8 +105,8 @@ switches! {
         heartbeat_ms: u64 = 15_000,
         /// What a crash of the agent is.
         crash: Crash = Crash::Error,
-        /// Whether a task can be cancelled that has ended: the reply is the task.
-        cancels_ended: bool = false,
+        /// Which tasks can be cancelled that have ended: the reply is the task.
+        cancels_ended: CancelsEnded = CancelsEnded::None,
         /// What becomes of a task whose agent refuses to be cancelled.
         refused_cancel: RefusedCancel = RefusedCancel::GoesOn,
         /// How long after a cancel that was taken the task is cancelled.
@@ -111,6 +123,8 @@ switches! {
         timestamps: Timestamps = Timestamps::Always,
         /// How times are written.
         times: TimeForm = TimeForm::Millis,
+        /// Whether the size of a page is how many entries it has, whatever was asked for.
+        page_size_counts: bool = false,
         /// Whether entries of lists have the empty fields that they could leave out.
         lists_write_empty: bool = false,
         /// What an unknown task is answered with over HTTP+JSON.
@@ -166,10 +180,70 @@ choices! {
     ExtendedCard {
         /// It has a skill more.
         Served,
+        /// The same, but the card says that there is none.
+        Unlisted,
         /// The card says that there is one, but there is not.
         NotConfigured,
         /// There is none, and the card says so.
         Unsupported,
+    }
+
+    /// Whether there are push notifications.
+    Push {
+        /// Configurations are kept and listed; nothing is pushed.
+        Served,
+        /// There are none, and the card says so.
+        Unsupported,
+        /// The card says that there are none, and there are no such operations.
+        Missing,
+    }
+
+    /// What the reply is to a push configuration that is made or deleted.
+    PushReplies {
+        /// 200 with it, and 200 with an empty object.
+        Objects,
+        /// The same, but null in the place of the empty object over JSON-RPC.
+        Null,
+        /// 201 with it, and 204; null over JSON-RPC.
+        Codes,
+    }
+
+    /// Which versions of the protocol requests may name.
+    Versions {
+        /// 1.0 and whatever begins with `1.`.
+        OneX,
+        /// 1.0 only.
+        OneZero,
+        /// Any, or none.
+        Any,
+    }
+
+    /// The context of a later message that names none.
+    LaterContext {
+        /// The task's.
+        OfTask,
+        /// A new one.
+        Own,
+        /// None; that of the events is the task's.
+        None,
+    }
+
+    /// How the agent's output is told.
+    Output {
+        /// As artifacts.
+        Artifacts,
+        /// Texts as messages of the agent, the last of which is the artifact that the task ends with.
+        Messages,
+    }
+
+    /// Which tasks can be cancelled that have ended.
+    CancelsEnded {
+        /// None.
+        None,
+        /// Those that were cancelled.
+        Cancelled,
+        /// All.
+        All,
     }
 
     /// Methods of `SubscribeToTask`.
@@ -258,6 +332,8 @@ choices! {
     RefusedCancel {
         /// It goes on.
         GoesOn,
+        /// It goes on; the refusal is that of an unsupported operation.
+        Unsupported,
         /// It fails.
         Fails,
     }
@@ -274,7 +350,7 @@ choices! {
     Timestamps {
         /// All.
         Always,
-        /// Not that of a task that is submitted, or failed by a crash or a refused cancel.
+        /// Not that of a task that is submitted, or failed by a refused cancel.
         OfWork,
         /// None.
         Never,

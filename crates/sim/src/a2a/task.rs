@@ -62,6 +62,7 @@ pub(crate) struct Status {
 pub(crate) struct Artifact {
     pub(crate) id: String,
     pub(crate) name: String,
+    pub(crate) description: Option<&'static str>,
     pub(crate) parts: Vec<Value>,
 }
 
@@ -74,6 +75,8 @@ pub(crate) enum Event {
         /// The message that it was made for.
         message: Value,
     },
+    /// The whole task, as it is shown.
+    Whole(Value),
     Status {
         status: Status,
         context: String,

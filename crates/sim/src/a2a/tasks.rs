@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::messages::history_length;
 use super::refusal::{Reason, Refusal};
-use super::switches::RefusedCancel;
+use super::switches::{CancelsEnded, RefusedCancel};
 use super::task::State;
 use super::views::Shown;
 use super::{Call, Server, auth, read_integer};
@@ -75,12 +75,17 @@ impl Server {
             Some(last) => auth::encoded(&format!("{},{last}", self.tasks[*last].status.at)),
             None => String::new(),
         };
+        let shown_size = if self.switches.page_size_counts {
+            page.len()
+        } else {
+            size
+        };
         let with_artifacts = given.get("includeArtifacts").is_some_and(is_true);
         let entry = |number| self.view(number, Shown::Entry { with_artifacts }, length);
         Ok(json!({
             "tasks": page.into_iter().map(entry).collect::<Vec<_>>(),
             "nextPageToken": next,
-            "pageSize": size,
+            "pageSize": shown_size,
             "totalSize": total,
         }))
     }
@@ -121,14 +126,26 @@ impl Server {
         let task = &self.tasks[number];
         let refused = || Refusal::new(Reason::TaskNotCancelable, "Task cannot be canceled");
         if task.status.state.is_terminal() {
-            if !self.switches.cancels_ended {
+            let is_taken = match self.switches.cancels_ended {
+                CancelsEnded::None => false,
+                CancelsEnded::Cancelled => task.status.state == State::Canceled,
+                CancelsEnded::All => true,
+            };
+            if !is_taken {
                 return Err(refused());
             }
         } else if task.is_stubborn {
-            if self.switches.refused_cancel == RefusedCancel::Fails {
-                self.end_silently(number);
-            }
-            return Err(refused());
+            return Err(match self.switches.refused_cancel {
+                RefusedCancel::GoesOn => refused(),
+                RefusedCancel::Unsupported => {
+                    let what = "this task does not stop";
+                    Refusal::new(Reason::UnsupportedOperation, what)
+                }
+                RefusedCancel::Fails => {
+                    self.end_silently(number);
+                    refused()
+                }
+            });
         } else {
             self.cancel(number);
         }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::Server;
 use super::switches::{EventShape, History, QuestionForm, Spelling, TimeForm, Timestamps};
-use super::task::{Artifact, Event, State, Status, Task};
+use super::task::{Artifact, Asked, Event, State, Status, Task};
 use crate::ids;
 use crate::time::{rfc3339, rfc3339_micros};
 
@@ -122,7 +122,11 @@ impl Server {
         parts
             .iter_mut()
             .for_each(|part| self.show_part(part, false));
-        json!({ "artifactId": artifact.id, "name": artifact.name, "parts": parts })
+        let mut view = json!({ "artifactId": artifact.id, "name": artifact.name, "parts": parts });
+        if let Some(description) = artifact.description {
+            view["description"] = json!(description);
+        }
+        view
     }
 
     fn artifacts(&self, task: &Task) -> Vec<Value> {
@@ -145,6 +149,7 @@ impl Server {
             all.push(self.artifact(&Artifact {
                 id: "padding".to_owned(),
                 name: "padding".to_owned(),
+                description: None,
                 parts,
             }));
         }
@@ -158,14 +163,22 @@ impl Server {
             && task.status.state == State::InputRequired
             && let Some(asked) = &task.asked
         {
-            let data = json!({ "value": { "question": asked.text } });
-            all.push(self.artifact(&Artifact {
-                id: ids::uuid(self.seed, "interrupt", asked.number as u64),
-                name: "Interrupt".to_owned(),
-                parts: vec![json!({ "data": data })],
-            }));
+            all.push(self.artifact(&self.interrupt(asked)));
         }
         all
+    }
+
+    /// Returns a question as an artifact.
+    pub(super) fn interrupt(&self, asked: &Asked) -> Artifact {
+        let id = |kind: &str| ids::uuid(self.seed, kind, asked.number as u64);
+        let question = json!({ "question": asked.text });
+        let data = json!({ "id": id("question"), "value": question });
+        Artifact {
+            id: id("interrupt"),
+            name: "Interrupt".to_owned(),
+            description: Some("Agent requires input to continue"),
+            parts: vec![json!({ "data": data })],
+        }
     }
 
     fn status(&self, task: &Task, status: &Status, shown: Shown) -> Value {
@@ -198,7 +211,6 @@ impl Server {
         text.map(|text| {
             json!({
                 "messageId": ids::uuid(self.seed, "completed", self.calls),
-                "contextId": task.context,
                 "taskId": task.id,
                 "role": "ROLE_AGENT",
                 "parts": [{ "text": text }],
@@ -232,6 +244,7 @@ impl Server {
         let task = &self.tasks[number];
         let (name, kind, mut fields) = match event {
             Event::Created { status, message } => return self.created(task, status, message),
+            Event::Whole(task) => return json!({ "task": task }),
             Event::Message(message) => return json!({ "message": self.message(message, false) }),
             // It has a shape of its own in each binding.
             Event::Crashed => return Value::Null,
@@ -264,17 +277,21 @@ impl Server {
         }
         fields["kind"] = json!(kind);
         if let Event::Status { status, .. } = event {
-            fields["final"] = json!(status.state.is_terminal());
+            let stops = status.state.is_terminal() || status.state.is_interrupted();
+            fields["final"] = json!(stops);
         }
         fields
     }
 
     fn created(&self, task: &Task, status: &Status, message: &Value) -> Value {
+        let mut shown = self.message(message, false);
+        // As they were sent.
+        shown["parts"] = message["parts"].clone();
         let mut view = json!({
             "id": task.id,
             "contextId": task.context,
             "status": self.status(task, status, Shown::Reply),
-            "history": [self.message(message, false)],
+            "history": [shown],
         });
         if self.switches.kinds {
             view["kind"] = json!("task");

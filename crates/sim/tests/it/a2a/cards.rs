@@ -194,7 +194,8 @@ fn a_credential_has_the_form_that_the_card_names() {
 #[test]
 fn what_an_agent_cannot_do_its_card_and_its_refusals_say() {
     let capabilities = |world: &mut World| card(world)["capabilities"].clone();
-    let mut world = World::new("streaming = false\npush = false\nextended_card = 'unsupported'");
+    let mut world =
+        World::new("streaming = false\npush = 'unsupported'\nextended_card = 'unsupported'");
     let none =
         json!({ "streaming": false, "pushNotifications": false, "extendedAgentCard": false });
     assert_eq!(capabilities(&mut world), none);
@@ -226,6 +227,18 @@ fn what_an_agent_cannot_do_its_card_and_its_refusals_say() {
     assert_eq!(capabilities(&mut world)["extendedAgentCard"], true);
     let missing = world.call(Binding::Rest, "GetExtendedAgentCard", &json!({}));
     assert_eq!(missing.unwrap_err().0, "EXTENDED_AGENT_CARD_NOT_CONFIGURED");
+    let mut world = World::new("push = 'missing'");
+    assert_eq!(capabilities(&mut world)["pushNotifications"], false);
+    let given = json!({ "taskId": "nope" });
+    let none = world.call(Binding::Rpc, "ListTaskPushNotificationConfigs", &given);
+    assert_eq!(none.unwrap_err(), (String::new(), -32601));
+    let mut world = World::new("extended_card = 'unlisted'");
+    assert_eq!(capabilities(&mut world)["extendedAgentCard"], false);
+    assert!(
+        world
+            .call(Binding::Rpc, "GetExtendedAgentCard", &json!({}))
+            .is_ok()
+    );
     let mut world = World::new("extended_card = 'served'");
     for binding in [Binding::Rest, Binding::Rpc] {
         let card = world

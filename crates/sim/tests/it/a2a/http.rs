@@ -370,7 +370,7 @@ fn agents_and_switches_are_added_while_it_runs() {
     let switches = &added.1["a2a"];
     assert_eq!(
         (&switches["cancels_ended"], &switches["auth"]),
-        (&json!(true), &json!("bearer"))
+        (&json!("cancelled"), &json!("bearer"))
     );
     let agents = added.1["a2a_agent"].as_array().unwrap();
     assert_eq!(
@@ -398,7 +398,7 @@ fn agents_and_switches_are_added_while_it_runs() {
     let more = add(&json!({ "a2a": { "parts_joined": true } })).1;
     assert_eq!(
         (&more["a2a"]["parts_joined"], &more["a2a"]["cancels_ended"]),
-        (&json!(true), &json!(true))
+        (&json!(true), &json!("cancelled"))
     );
     for (wrong, why) in [
         (json!({ "a2a": { "reply_lag": 3 } }), "reply_lag"),

@@ -109,12 +109,12 @@ fn the_javascript_sdk() {
     let expected = [
         "start: TASK_STATE_SUBMITTED \"-\" true in 0 s",
         "read: TASK_STATE_COMPLETED \"-\" true, 1 artifacts, [\"user: work 2; artifact hello\", \"agent: step 1\", \"agent: step 2\"]",
-        "cancel of the ended: Ok(\"TASK_STATE_COMPLETED \\\"-\\\" true\")",
+        "cancel of the ended: Err((\"TASK_NOT_CANCELABLE\", -32002))",
         "asked: TASK_STATE_INPUT_REQUIRED \"colour?\" true, [\"user: ask colour?; done\", \"agent: colour?\"]",
         "answered: [\"user: ask colour?; done\", \"agent: colour?\", \"user: red\"]",
         "stream: input_required \"colour?\", 0 bare, ended true",
         "subscribe: Ok(())",
-        "crash: Ok(\"TASK_STATE_FAILED \\\"Agent execution error: crashed\\\" true\")",
+        "crash: Ok(\"TASK_STATE_FAILED \\\"Agent execution error: the executor crashed\\\" true\")",
     ];
     assert_eq!(walk("js"), expected);
 }
@@ -130,7 +130,7 @@ fn the_langgraph_server() {
         "answered: [\"user: ask colour?; done\", \"agent: colour? -> red\"]",
         "stream: bare input_required, 3 bare, ended true",
         "subscribe: Err((\"\", -32601))",
-        "crash: Ok(\"TASK_STATE_FAILED \\\"Agent execution error: crashed\\\" true\")",
+        "crash: Ok(\"TASK_STATE_FAILED \\\"Agent execution error: the executor crashed\\\" true\")",
     ];
     assert_eq!(walk("langgraph"), expected);
 }

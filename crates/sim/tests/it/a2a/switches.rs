@@ -160,7 +160,7 @@ fn ids_of_tasks_may_have_colons_slashes_and_blanks() {
 }
 
 #[test]
-fn an_answer_may_have_a_context_of_its_own() {
+fn a_later_message_may_have_a_context_of_its_own_or_none() {
     let contexts = |world: &mut World| {
         let task = world.start("ask what?; done");
         let stream = world.subscribe(&task);
@@ -169,16 +169,145 @@ fn an_answer_may_have_a_context_of_its_own() {
         let task = world.get(&task);
         let of_event = events[1]["statusUpdate"]["contextId"] == task["contextId"];
         let newest = task["history"].as_array().unwrap().last().unwrap().clone();
-        (of_event, newest["contextId"] == task["contextId"])
+        let of_message = newest.get("contextId");
+        (
+            of_event,
+            of_message.map(|context| *context == task["contextId"]),
+        )
     };
     assert_eq!(
-        under("answers_change_context = false", contexts),
-        (true, true)
+        under("later_context = 'of_task'", contexts),
+        (true, Some(true))
     );
     assert_eq!(
-        under("answers_change_context = true", contexts),
-        (false, false)
+        under("later_context = 'own'", contexts),
+        (false, Some(false))
     );
+    assert_eq!(under("later_context = 'none'", contexts), (true, None));
+}
+
+#[test]
+fn a_direct_answer_may_name_a_task_that_there_is_not() {
+    let named = |world: &mut World| {
+        let given = world.hasty("reply hi");
+        let sent = world.call(Binding::Rest, "SendMessage", &given).unwrap();
+        let task = sent["message"].get("taskId").cloned();
+        task.map(|task| {
+            world
+                .call(Binding::Rest, "GetTask", &json!({ "id": task }))
+                .is_err()
+        })
+    };
+    assert_eq!(under("direct_answers_name_task = false", named), None);
+    assert_eq!(under("direct_answers_name_task = true", named), Some(true));
+}
+
+#[test]
+fn a_later_turn_may_be_told_by_the_whole_task() {
+    let told = |world: &mut World| {
+        let task = world.start("ask what?; done");
+        let stream = world.subscribe(&task);
+        world.pulled(stream);
+        world.say(&task, "this").unwrap();
+        let (events, ended) = world.drain(stream);
+        assert!(ended);
+        let whole = history(&events[0]["task"]).pop();
+        (words(&events[..1]).remove(0), whole)
+    };
+    let status = under("later_turns_tell_task = false", told);
+    assert_eq!(status, ("working".to_owned(), None));
+    let whole = under("later_turns_tell_task = true", told);
+    assert_eq!(
+        whole,
+        ("task working".to_owned(), Some("user: this".to_owned()))
+    );
+}
+
+#[test]
+fn a_message_without_role_or_parts_may_be_taken() {
+    let sent = |world: &mut World| {
+        let given = json!({ "message": { "messageId": "m" } });
+        world.call(Binding::Rpc, "SendMessage", &given).is_ok()
+    };
+    assert!(!under("checks_messages = true", sent));
+    assert!(under("checks_messages = false", sent));
+}
+
+/// Makes and deletes a push configuration; gives both codes, the last result, and whether the id is the task's.
+fn made_and_deleted(world: &mut World, binding: Binding) -> (u16, u16, Value, bool) {
+    let task = world.start("work 9");
+    let path = format!("/tasks/{task}/pushNotificationConfigs");
+    let mut given = json!({ "taskId": task, "url": "http://127.0.0.1:9" });
+    let request = match binding {
+        Binding::Rest => world.rest("POST", &path).json(&given),
+        Binding::Rpc => world.rpc("CreateTaskPushNotificationConfig", &given),
+    };
+    let made = world.send(request);
+    let config = made.value();
+    let config = config.get("result").unwrap_or(&config);
+    let id = config["id"].as_str().unwrap();
+    given["id"] = json!(id);
+    let request = match binding {
+        Binding::Rest => world.rest("DELETE", &format!("{path}/{id}")),
+        Binding::Rpc => world.rpc("DeleteTaskPushNotificationConfig", &given),
+    };
+    let gone = world.send(request);
+    let result = gone.value();
+    let result = result.get("result").unwrap_or(&result).clone();
+    (made.status, gone.status, result, id == task)
+}
+
+#[test]
+fn push_replies_may_be_codes_or_null_and_ids_be_made() {
+    let rest = |world: &mut World| made_and_deleted(world, Binding::Rest);
+    let rpc = |world: &mut World| made_and_deleted(world, Binding::Rpc);
+    let empty = (200, 200, json!({}), true);
+    assert_eq!(under("push_replies = 'objects'", rest), empty);
+    assert_eq!(under("push_replies = 'objects'", rpc), empty);
+    assert_eq!(under("push_replies = 'null'", rest), empty);
+    assert_eq!(
+        under("push_replies = 'null'", rpc),
+        (200, 200, Value::Null, true)
+    );
+    assert_eq!(
+        under("push_replies = 'codes'", rest),
+        (201, 204, Value::Null, true)
+    );
+    assert_eq!(
+        under("push_replies = 'codes'", rpc),
+        (200, 200, Value::Null, true)
+    );
+    assert_eq!(under("push_ids = true", rest), (200, 200, json!({}), false));
+}
+
+#[test]
+fn a_version_may_be_exact_or_of_no_interest() {
+    let taken = |world: &mut World| {
+        ["1.0", "1.7", "0.3", ""].map(|version| {
+            let request = world.rest("GET", "/tasks").header("A2A-Version", version);
+            world.send(request).status == 200
+        })
+    };
+    assert_eq!(
+        under("versions = 'one_x'", taken),
+        [true, true, false, false]
+    );
+    assert_eq!(
+        under("versions = 'one_zero'", taken),
+        [true, false, false, false]
+    );
+    assert_eq!(under("versions = 'any'", taken), [true, true, true, true]);
+}
+
+#[test]
+fn the_size_of_a_page_may_be_a_count() {
+    let size = |world: &mut World| {
+        world.start("done");
+        let list = world.call(Binding::Rest, "ListTasks", &json!({}));
+        list.unwrap()["pageSize"].clone()
+    };
+    assert_eq!(under("page_size_counts = false", size), 50);
+    assert_eq!(under("page_size_counts = true", size), 1);
 }
 
 #[test]
@@ -226,11 +355,16 @@ fn a_question_may_be_data_an_artifact_or_nothing() {
     assert_eq!(under("question = 'message'", asked), text);
     let data = (json!([{ "data": { "question": "colour?" } }]), Value::Null);
     assert_eq!(under("question = 'data'", asked), data);
-    let artifact = json!([{ "data": { "value": { "question": "colour?" } } }]);
+    let (parts, artifact) = under("question = 'artifact'", asked);
+    let value = &artifact[0]["data"]["value"];
     assert_eq!(
-        under("question = 'artifact'", asked),
-        (Value::Null, artifact)
+        (parts, value),
+        (Value::Null, &json!({ "question": "colour?" }))
     );
+    let mut world = World::new("question = 'artifact'");
+    let stream = world.stream("ask colour?");
+    let (events, _) = world.drain(stream);
+    assert_eq!(events[2]["artifactUpdate"]["artifact"]["name"], "Interrupt");
     assert_eq!(
         under("question = 'absent'", asked),
         (Value::Null, Value::Null)
@@ -268,14 +402,30 @@ fn the_message_of_a_status_may_have_another_id_at_each_read() {
 }
 
 #[test]
-fn artifacts_may_be_missing_from_reads_doubled_as_messages_joined_or_huge() {
-    let mut world = World::new("artifacts_in_reads = false\nartifacts_as_messages = true");
+fn artifacts_may_be_missing_from_reads_told_as_messages_joined_or_huge() {
+    let mut world = World::new("artifacts_in_reads = false");
     let given = json!({ "message": world.message("artifact hello") });
     let sent = world.call(Binding::Rest, "SendMessage", &given).unwrap()["task"].clone();
     assert_eq!(sent["artifacts"][0]["parts"][0]["text"], "hello");
     let read = world.get(sent["id"].as_str().unwrap());
     assert_eq!(read.get("artifacts"), None);
-    assert_eq!(history(&read), ["user: artifact hello", "agent: hello"]);
+    // The output may be messages, and the last of them the only artifact.
+    let mut world = World::new("output = 'messages'");
+    let stream = world.stream("chunks 2 0.1; artifact whole; done bye");
+    let expected = [
+        "task submitted",
+        "working \"piece 1 \"",
+        "working \"piece 2 \"",
+        "working \"whole\"",
+        "working \"bye\"",
+        "artifact [{\"text\":\"bye\"}] lastChunk",
+        "completed",
+    ];
+    assert_eq!(words(&world.drain(stream).0), expected);
+    let mut world = World::new("output = 'artifacts'");
+    let stream = world.stream("artifact whole");
+    let whole = "artifact [{\"text\":\"whole\"}]";
+    assert_eq!(words(&world.drain(stream).0)[2], whole);
     let parts = |world: &mut World| {
         let task = world.start("chunks 3 0.1; done");
         world.after(1_000);
@@ -388,12 +538,15 @@ fn a_crash_may_be_a_failure_with_a_message() {
         (&status["state"], &status["message"]["parts"][0]["text"]),
         (
             &json!("TASK_STATE_FAILED"),
-            &json!("Agent execution error: crashed")
+            &json!("Agent execution error: the executor crashed")
         )
     );
     let stream = world.stream("crash");
     let last = words(&world.drain(stream).0).pop().unwrap();
-    assert_eq!(last, "failed \"Agent execution error: crashed\"");
+    assert_eq!(
+        last,
+        "failed \"Agent execution error: the executor crashed\""
+    );
     let mut world = World::new("crash = 'error'");
     let stream = world.stream("crash");
     let (frames, _) = world.pulled(stream);
@@ -403,18 +556,13 @@ fn a_crash_may_be_a_failure_with_a_message() {
 #[test]
 fn a_cancel_may_be_taken_of_what_has_ended_take_time_or_kill_when_it_is_refused() {
     let again = |world: &mut World| {
-        let task = world.start("done");
-        world
-            .cancel(&task)
-            .map(|task| task["status"]["state"].clone())
-            .map_err(|(reason, _)| reason)
+        let (ended, working) = (world.start("done"), world.start("work 9"));
+        world.cancel(&working).unwrap();
+        [ended, working].map(|task| world.cancel(&task).is_ok())
     };
-    let refused = Err("TASK_NOT_CANCELABLE".to_owned());
-    assert_eq!(under("cancels_ended = false", again), refused);
-    assert_eq!(
-        under("cancels_ended = true", again),
-        Ok(json!("TASK_STATE_COMPLETED"))
-    );
+    assert_eq!(under("cancels_ended = 'none'", again), [false, false]);
+    assert_eq!(under("cancels_ended = 'cancelled'", again), [false, true]);
+    assert_eq!(under("cancels_ended = 'all'", again), [true, true]);
     let refuses = |world: &mut World| {
         let task = world.start("nocancel; work 4; done");
         let refusal = world.cancel(&task).map(drop).map_err(|(reason, _)| reason);
@@ -423,6 +571,9 @@ fn a_cancel_may_be_taken_of_what_has_ended_take_time_or_kill_when_it_is_refused(
     let refused = || Err("TASK_NOT_CANCELABLE".to_owned());
     let goes_on = under("refused_cancel = 'goes_on'", refuses);
     assert_eq!(goes_on, (refused(), json!("TASK_STATE_WORKING")));
+    let unsupported = Err("UNSUPPORTED_OPERATION".to_owned());
+    let told = under("refused_cancel = 'unsupported'", refuses);
+    assert_eq!(told, (unsupported, json!("TASK_STATE_WORKING")));
     let fails = under("refused_cancel = 'fails'", refuses);
     assert_eq!(fails, (refused(), json!("TASK_STATE_FAILED")));
     // Only accepted: the task works on until then, and a second cancel changes nothing.
