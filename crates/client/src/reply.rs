@@ -158,10 +158,12 @@ impl BodyPlan {
                 .get(header::ACCEPT)
                 .is_some_and(|accept| accept == "text/event-stream");
         if success && wants_stream {
-            return Ok(match head.media_type().as_deref() {
-                Some("text/event-stream") => Self::Stream,
-                _ => Self::Other,
-            });
+            match head.media_type().as_deref() {
+                Some("text/event-stream") => return Ok(Self::Stream),
+                // Where errors come with a 200, it says what is wrong; or it is the whole answer.
+                Some(kind) if is_json(kind) => {}
+                _ => return Ok(Self::Other),
+            }
         }
         let cap = if success {
             limits.max_body
@@ -179,6 +181,11 @@ impl BodyPlan {
             whole: BytesMut::with_capacity(room),
         }))
     }
+}
+
+/// Returns whether a media type is JSON (RFC 6839, section 3.1).
+fn is_json(media_type: &str) -> bool {
+    media_type == "application/json" || media_type.ends_with("+json")
 }
 
 /// Returns whether a head says in two ways where its body ends. The chunks decide, but what follows them may be part of

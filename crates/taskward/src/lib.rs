@@ -14,6 +14,7 @@
 //! - [`blocking::Client`] (feature `blocking`): its twin over ureq, without a runtime.
 //! - [`nanonets`]: the Nanonets Agents platform.
 //! - [`agent_harness`]: the Agent Harness platform.
+//! - [`a2a`]: any agent that speaks the A2A protocol.
 //! - [`journal`]: where tasks are stored so that no crash loses them.
 //! - [`core`]: the machine itself, to drive by hand in a runtime of your own.
 //!
@@ -29,7 +30,7 @@ pub use taskward_core::{
     Answer, Error, ErrorKind, Event, Outcome, Output, Policy, Provider, Question, Reply, RunResult,
     Snapshot, TaskId,
 };
-pub use taskward_providers::{agent_harness, nanonets, wire};
+pub use taskward_providers::{a2a, agent_harness, nanonets, wire};
 
 #[cfg(feature = "async")]
 pub use client::{Client, Handle, Recovery, Run, Running};

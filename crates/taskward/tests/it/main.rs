@@ -2,6 +2,7 @@
 //! are one program, in which one waits beside the others.
 #![allow(missing_docs)]
 
+mod a2a;
 mod created_once;
 mod examples;
 mod hundred_runs;

@@ -780,11 +780,15 @@ impl<P: Provider> Follow<P> {
             self.stream_backoff(cx, asked, budget)
         };
         self.stream.enter(StreamState::Closed { due });
-        cx.out.events.push(Event::Retrying {
-            attempt,
-            failed: error.record(),
-            until: due,
-        });
+        // A task that is over has no stream where each begins with the whole task: the read says which it is.
+        let is_over = cx.env.can().snapshots && error.class() == Some(ErrorClass::Refused);
+        if !is_over {
+            cx.out.events.push(Event::Retrying {
+                attempt,
+                failed: error.record(),
+                until: due,
+            });
+        }
         self.poller.poll_now(cx.env.now);
         Move::Stay
     }
