@@ -1,7 +1,7 @@
 //! What an agent asks: the message of a status that waits.
 
 use serde_json::{Value, json};
-use taskward_core::{IdempotencyKey, Question, QuestionKind, Seed};
+use taskward_core::{Question, QuestionId, QuestionKind, TaskId};
 
 use super::parts::{data_of, text_of};
 use super::status::{State, state_of};
@@ -32,7 +32,10 @@ pub(super) fn question_of(task: &str, status: &TaskStatus) -> Option<Question> {
         (_, Some(_)) => QuestionKind::Data,
         (_, None) => QuestionKind::Text,
     };
-    let id = digest(task, at.as_deref(), &others);
+    let id = match is_stand_in {
+        true => QuestionId::stand_in(&TaskId::new(task), at.as_deref().unwrap_or_default()),
+        false => id_of(task, at.as_deref(), &text, &others),
+    };
     let question = Question::new(id, kind, text).asked_since(at);
     let question = match data {
         Some(data) => question.with_payload(data.clone()),
@@ -48,13 +51,16 @@ pub(super) fn question_of(task: &str, status: &TaskStatus) -> Option<Question> {
     })
 }
 
-/// Returns the id of a question: the same in every process and at every read.
-fn digest(task: &str, at: Option<&str>, parts: &[Value]) -> String {
-    let bound_to = json!([task, at, parts]).to_string();
-    let seed = Seed([0; 32]);
-    IdempotencyKey::mint(&seed, "question", bound_to.as_bytes())
-        .as_str()
-        .to_owned()
+/// Returns the id of a question: the same in every process and at every read. Without a time, all that is asked tells it
+/// from the next one.
+fn id_of(task: &str, at: Option<&str>, text: &str, parts: &[Value]) -> QuestionId {
+    match at {
+        Some(at) => QuestionId::of(&[task.as_bytes(), at.as_bytes(), text.as_bytes()]),
+        None => {
+            let parts = json!(parts).to_string();
+            QuestionId::of(&[task.as_bytes(), b"", text.as_bytes(), parts.as_bytes()])
+        }
+    }
 }
 
 /// Returns whether a message has this id: the proof that ours has arrived.
