@@ -26,6 +26,13 @@ pub fn is_redacted(text: &str) -> bool {
 /// The most bytes that a character of the key is expected to take where only the end of a text is searched.
 const WIDEST: usize = 16;
 
+/// One spelling of a secret that may come in pieces.
+#[derive(Clone, Copy)]
+pub(crate) struct Needle<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) is_base64: bool,
+}
+
 /// What is searched for of a credential.
 pub(crate) struct Needles {
     secrets: Vec<Box<[u8]>>,
@@ -57,9 +64,17 @@ impl Needles {
         }
     }
 
-    /// Returns each secret as it is, the longest part of it that must never be shown.
-    pub(crate) fn secrets(&self) -> &[Box<[u8]>] {
-        &self.secrets
+    /// Returns whether there is nothing to search for.
+    pub(crate) fn are_none(&self) -> bool {
+        self.secrets.is_empty()
+    }
+
+    /// Returns what is followed from one text to the next, where it comes in pieces.
+    pub(crate) fn followed(&self) -> impl Iterator<Item = Needle<'_>> {
+        let needle = |is_base64| move |key| Needle { key, is_base64 };
+        let secrets = self.secrets.iter().map(|secret| &**secret);
+        let secrets = secrets.map(needle(false));
+        secrets.chain(self.base64.needles().map(needle(true)))
     }
 
     /// Returns the text with every spelling of a secret replaced; `None` if there is none.

@@ -38,9 +38,9 @@
 //! # What this module does not do
 //! It looks for no key of fewer than [`SHORTEST`](crate::SHORTEST) characters, which any text may hold by accident, and of a
 //! `key_id:secret` for the secret alone: the id may be shown, and so may the user of a password. A short password is looked
-//! for together with its user. Other encodings (HTML entities, a digest, base64 of base64) are not undone, pieces are put
-//! together within one reply or the events that one process tells of a task, those of base64 only where it is the value of
-//! a header, and of a key with backslashes in it not every mixture of forms is found.
+//! for together with its user. Other encodings (HTML entities, a digest, base64 of base64) are not undone. Pieces are put
+//! together within one reply or the events that one process tells of a task, those of base64 from its beginning on and
+//! without escapes in the first of them. Of a key with backslashes in it not every mixture of forms is found.
 
 mod pieces;
 
@@ -86,10 +86,12 @@ impl Credential {
     /// Removes the credential from a whole body. A body without it is returned as it is.
     #[must_use]
     pub fn redact_body(&self, body: Bytes) -> Bytes {
-        let body = self.needles().removed(&body).map_or(body, Bytes::from);
-        self.needles().secrets().iter().fold(body, |body, secret| {
-            pieces::without_pieces(secret, &body).map_or(body, Bytes::from)
-        })
+        let needles = self.needles();
+        if needles.are_none() {
+            return body;
+        }
+        let body = needles.removed(&body).map_or(body, Bytes::from);
+        pieces::without_pieces(needles, &body).map_or(body, Bytes::from)
     }
 
     /// Begins to remove the credential from an event stream.
@@ -116,7 +118,7 @@ impl StreamRedactor {
     #[must_use]
     pub fn push(&mut self, mut bytes: Bytes) -> Bytes {
         let needles = self.credential.needles();
-        if needles.secrets().is_empty() {
+        if needles.are_none() {
             return bytes;
         }
         let Some(end) = memrchr2(b'\n', b'\r', &bytes) else {

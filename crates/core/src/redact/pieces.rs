@@ -21,11 +21,13 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr_iter, memchr3};
 use serde_json::Value;
 
 use crate::credential::Credential;
-use crate::needles::{REDACTED, Reach, Unit, after_break, masked, open_end, spell, unit};
+use crate::needles::{
+    Needle, Needles, REDACTED, Reach, Unit, after_break, masked, open_end, spell, unit,
+};
 
 /// How many characters of the key a text must end with for its event to be held back.
 pub(crate) const FEWEST: usize = 4;
@@ -145,10 +147,21 @@ fn half(key: &[u8]) -> usize {
     key.len().div_ceil(2)
 }
 
+/// Returns whether a text ends with characters, as they are, that a key begins with.
+fn ends_as_begins(key: &[u8], text: &[u8]) -> bool {
+    text.last().is_some_and(|last| {
+        let mut ends = memchr_iter(*last, key);
+        ends.any(|at| text.ends_with(&key[..=at]))
+    })
+}
+
 /// Processes a value. Returns what has to be masked in earlier values, and how much of this one, from its beginning.
+///
+/// A key in base64 is followed only from its beginning on, where that is as it is: each key has several of those spellings,
+/// and most texts have nothing to do with any.
 fn follow<P>(
     tails: &mut Tails<P>,
-    key: &[u8],
+    Needle { key, is_base64 }: Needle<'_>,
     name: u64,
     value: &[u8],
     place: impl FnOnce(usize) -> P,
@@ -156,6 +169,9 @@ fn follow<P>(
     let before = tails.take(name);
     if value.is_empty() {
         before.into_iter().for_each(|tail| tails.keep(tail));
+        return (Vec::new(), None);
+    }
+    if is_base64 && before.is_none() && !ends_as_begins(key, value) {
         return (Vec::new(), None);
     }
     let added = added(key, value, before.as_ref().map_or(0, |tail| tail.spelt));
@@ -176,10 +192,11 @@ fn follow<P>(
 
 // --- a whole body ------------------------------------------------------------------------------------------------------
 
-/// Returns the text with those pieces of a key replaced that its JSON strings form when they are joined; `None` if
+/// Returns the text with those pieces of a secret replaced that its JSON strings form when they are joined; `None` if
 /// there are none. What the text ends with may continue elsewhere, and is masked from half of the key on.
-pub(super) fn without_pieces(key: &[u8], text: &[u8]) -> Option<Vec<u8>> {
-    let mut tails: Tails<Range<usize>> = Tails::default();
+pub(super) fn without_pieces(needles: &Needles, text: &[u8]) -> Option<Vec<u8>> {
+    let followed = needles.followed().map(|needle| (needle, Tails::default()));
+    let mut followed: Vec<(Needle<'_>, Tails<Range<usize>>)> = followed.collect();
     let mut places: Vec<Range<usize>> = Vec::new();
     let mut name = 0;
     let mut from = 0;
@@ -190,14 +207,17 @@ pub(super) fn without_pieces(key: &[u8], text: &[u8]) -> Option<Vec<u8>> {
             name = digest(value);
             continue;
         }
-        let place = |at| string.start + at..string.end;
-        let (before, head) = follow(&mut tails, key, name, value, place);
-        places.extend(before);
-        places.extend(head.map(|end| string.start..string.start + end));
-        let forgotten = tails.forget();
-        places.extend(open_places(key, forgotten));
+        for (needle, tails) in &mut followed {
+            let place = |at| string.start + at..string.end;
+            let (before, head) = follow(tails, *needle, name, value, place);
+            places.extend(before);
+            places.extend(head.map(|end| string.start..string.start + end));
+            places.extend(open_places(needle.key, tails.forget()));
+        }
     }
-    places.extend(open_places(key, tails.0));
+    for (needle, tails) in followed {
+        places.extend(open_places(needle.key, tails.0));
+    }
     masked(text, places)
 }
 
@@ -252,7 +272,7 @@ pub(crate) struct Piece {
 #[derive(Debug, Default)]
 pub(crate) struct HoldBack {
     credential: Option<Credential>,
-    /// Of each secret.
+    /// Of each needle that is followed.
     tails: Vec<Tails<Piece>>,
     /// The type of the event that the last piece came in.
     of: String,
@@ -261,8 +281,8 @@ pub(crate) struct HoldBack {
 impl HoldBack {
     /// Searches for this credential from now on.
     pub(crate) fn search_for(&mut self, credential: &Credential) {
-        let secrets = credential.needles().secrets();
-        self.tails.resize_with(secrets.len(), Tails::default);
+        let followed = credential.needles().followed().count();
+        self.tails.resize_with(followed, Tails::default);
         self.credential = Some(credential.clone());
     }
 
@@ -283,13 +303,14 @@ impl HoldBack {
         let Some(credential) = &self.credential else {
             return masks;
         };
-        let secrets = credential.needles().secrets();
+        let needles = credential.needles();
         let (tails, mut begins, mut text) = (&mut self.tails, false, 0);
         each_text(data, "", &mut |name, value| {
             let name = digest(name.as_bytes());
-            for (which, key) in secrets.iter().enumerate() {
+            for (which, needle) in needles.followed().enumerate() {
                 let place = |at| Piece { no, text, at };
-                let (before, head) = follow(&mut tails[which], key, name, value.as_bytes(), place);
+                let (before, head) =
+                    follow(&mut tails[which], needle, name, value.as_bytes(), place);
                 masks.extend(before);
                 begins |= tails[which].0.last().is_some_and(|tail| tail.name == name);
                 if let Some(end) = head {
@@ -302,7 +323,7 @@ impl HoldBack {
                         }
                     }
                 }
-                masks.extend(open_places(key, tails[which].forget()));
+                masks.extend(open_places(needle.key, tails[which].forget()));
             }
             text += 1;
         });
@@ -318,12 +339,11 @@ impl HoldBack {
         let Some(credential) = &self.credential else {
             return Vec::new();
         };
-        let secrets = credential.needles().secrets();
         let mut masks = Vec::new();
-        for (key, tails) in secrets.iter().zip(&mut self.tails) {
+        for (needle, tails) in credential.needles().followed().zip(&mut self.tails) {
             for tail in &mut tails.0 {
                 let parts = std::mem::take(&mut tail.parts);
-                if tail.is_half_of(key) {
+                if tail.is_half_of(needle.key) {
                     masks.extend(parts);
                 }
             }

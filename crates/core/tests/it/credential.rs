@@ -7,7 +7,7 @@ use ::base64::engine::{Engine as _, GeneralPurpose};
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 use taskward_core::{
     Credential, Head, KeyHeader, Origin, REDACTED, Request, SecretString, user_agent,
 };
@@ -152,6 +152,45 @@ fn the_header_of_a_password_is_as_secret_as_the_password() {
         credential.redact("ann is correct, horse"),
         "ann is correct, horse"
     );
+}
+
+/// Rows: L18, L21.
+#[test]
+fn a_credential_in_base64_that_a_list_has_in_pieces_is_told_by_none_of_them() {
+    for credential in each_form(KEYS[0]) {
+        for (before, after) in [("", ""), ("x", "y"), ("ann:", "\n")] {
+            for encoded in encoded(format!("{before}{}{after}", KEYS[0]).as_bytes()) {
+                let first = (before.len() * 8).div_ceil(6);
+                let end = (before.len() + KEYS[0].len()) * 8 / 6;
+                for at in first + 1..end {
+                    let parts =
+                        [&encoded[..at], "", &encoded[at..]].map(|text| json!({ "text": text }));
+                    let body = json!({ "id": "a", "parts": parts, "name": "b" }).to_string();
+                    let clean = credential.redact_body(Bytes::from(body));
+                    let value: Value = serde_json::from_slice(&clean).expect("JSON");
+                    let texts: Vec<_> = parts_of(&value).collect();
+                    let masked = format!("{}{REDACTED}", &encoded[..first]);
+                    // Behind `ann:` it is the whole header of a password, which goes with its user.
+                    let whole = before == "ann:" && texts[0] == REDACTED;
+                    assert!(
+                        texts[0] == masked || whole,
+                        "{credential:?} {at} {encoded}: {clean:?}"
+                    );
+                    assert!(
+                        texts[2].starts_with(REDACTED),
+                        "{credential:?} {at} {encoded}: {clean:?}"
+                    );
+                    assert!(!texts.concat().contains(&encoded[first..first + 8]));
+                }
+            }
+        }
+    }
+}
+
+/// The texts of the parts of a message.
+fn parts_of(value: &Value) -> impl Iterator<Item = &str> {
+    let parts = value["parts"].as_array().expect("parts").iter();
+    parts.map(|part| part["text"].as_str().expect("a text"))
 }
 
 /// Rows: L21.

@@ -1,5 +1,6 @@
 //! An event whose text ends as the key begins is delivered once more is known.
 
+use ::base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use http::StatusCode;
 use taskward_core::testing::past_saves;
@@ -165,6 +166,35 @@ fn of_a_password_and_of_its_header_cut_anywhere_no_part_of_four_characters_is_to
                 assert!(text.contains(REDACTED), "{text}");
             }
         }
+    }
+}
+
+/// Rows: L18, L21.
+#[test]
+fn of_a_key_in_base64_cut_anywhere_no_part_of_four_characters_is_told() {
+    for before in ["", "x", "key="] {
+        let encoded = BASE64_STANDARD.encode(format!("{before}{KEY}, it is."));
+        // What holds bits of the key alone.
+        let first = (before.len() * 8).div_ceil(6);
+        let secret = &encoded[first..(before.len() + KEY.len()) * 8 / 6];
+        // Where one event has all of it, it was found before the task got it.
+        for at in first + 1..first + secret.len() {
+            let (one, two) = encoded.split_at(at);
+            let mut listening = Listening::new();
+            listening.hear(&format!("say It is {one}"));
+            listening.hear(&format!("say {two}"));
+            listening.hear("say !");
+            assert!(listening.is_all(), "{one}|{two}: {:?}", listening.told);
+            let text = listening.text();
+            assert_eq!(longest_of(secret, &text), 0, "{one}|{two}: {text}");
+            assert!(text.contains(REDACTED) && text.ends_with('!'), "{text}");
+        }
+        // Of one that does not go on nothing is lost.
+        let mut listening = Listening::new();
+        listening.hear(&format!("say {}", &encoded[..first + 9]));
+        assert_eq!(listening.told, []);
+        listening.hear("say !");
+        assert_eq!(listening.text(), format!("{}!", &encoded[..first + 9]));
     }
 }
 
