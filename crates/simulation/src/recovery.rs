@@ -1,8 +1,8 @@
 //! What follows when following ended with a start of unknown outcome.
 
 use taskward_core::{
-    Operation as _, Outcome, Provider, Search, SearchReply, SearchRequest, SearchStep, Seed,
-    Snapshot, Task, TaskId, UnconfirmedStart,
+    ErrorClass, Operation as _, Outcome, Provider, Search, SearchReply, SearchRequest, SearchStep,
+    Seed, Snapshot, Task, TaskId, UnconfirmedStart,
 };
 
 use super::START;
@@ -43,7 +43,7 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
         };
         self.die();
         let saved: Snapshot = serde_json::from_str(&durable.text).expect("a snapshot is JSON");
-        if saved.is_repeatable() || saved.task().is_some() {
+        if saved.is_repeatable() || saved.is_traceable() || saved.task().is_some() {
             if self.counts.recoveries > RECOVERIES {
                 if saved.is_repeatable() && self.has_healed() && self.now < START + KEY_LIFETIME {
                     let why = format!("a start under a key is not recovered: {outcome:?}");
@@ -91,8 +91,8 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
         Ok(())
     }
 
-    /// Makes one read of a search.
-    fn probe(&mut self, probe: &SearchRequest<P>) -> Done<SearchReply> {
+    /// Makes one read of a search; `None` where the platform has none.
+    fn probe(&mut self, probe: &SearchRequest<P>) -> Done<Option<SearchReply>> {
         let request = probe.request().expect("a search can be written");
         let sim = translate(&request, self.setup.machine.api_key());
         self.tell(format_args!("-> search {}", request.target().as_str()));
@@ -103,7 +103,13 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
         {
             served.body = body;
         }
-        probe.read(&response(&served)).map_err(|error| {
+        let reply = response(&served);
+        if let Err(refusal) = probe.classify(&reply)
+            && refusal.class == ErrorClass::NoSuchMethod
+        {
+            return Ok(None);
+        }
+        probe.read(&reply).map(Some).map_err(|error| {
             let why = format!("a search cannot be read: {error}");
             self.broken(Violation::new(Invariant::I3, why))
         })
@@ -128,7 +134,9 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
                         self.pass(self.now + PATIENCE);
                         continue;
                     }
-                    let seen = self.probe(&probe)?;
+                    let Some(seen) = self.probe(&probe)? else {
+                        return Ok(None);
+                    };
                     search.take(seen, self.clock());
                 }
             }

@@ -4,8 +4,8 @@ use taskward_core::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use taskward_core::http::{Method, StatusCode};
 use taskward_core::testing::Outgoing;
 use taskward_core::{
-    Cause, ExchangeFailure, ExchangeProgress, Head, Limits, Provider, Request, Response, Segment,
-    Task, TimeoutPhase,
+    Cause, ErrorClass, ExchangeFailure, ExchangeProgress, Head, Limits, Provider, Request,
+    Response, Segment, Task, TimeoutPhase,
 };
 
 use super::fault::FaultEvent;
@@ -376,7 +376,7 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
         self.learn(Observation::Reported {
             no,
             effect,
-            delivery: delivery(&report, is_whole),
+            delivery: self.delivery(&report, is_whole),
             hint: report.as_ref().map_or(0, hint),
         })?;
         if self.strikes(FaultEvent::Duplicate) {
@@ -387,6 +387,33 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
             Err(failure) => task.handle_failure(id, failure, self.clock()),
         }
         Ok(())
+    }
+
+    /// Returns how far an exchange came, as its report says. An error of the platform counts as one, whatever the status of
+    /// its reply is.
+    fn delivery(&self, report: &Result<Response, ExchangeFailure>, is_whole: bool) -> DeliveryFact {
+        let fact = delivery(report, is_whole);
+        let (
+            DeliveryFact::Whole {
+                status: 200..300, ..
+            },
+            Ok(reply),
+        ) = (&fact, report)
+        else {
+            return fact;
+        };
+        let Err(error) = self.setup.provider.classify(reply) else {
+            return fact;
+        };
+        let status = match error.class {
+            ErrorClass::Server => 500,
+            ErrorClass::RateLimited => 429,
+            _ => 400,
+        };
+        DeliveryFact::Whole {
+            status,
+            proves_nothing_done: false,
+        }
     }
 
     /// What was reported is reported again.

@@ -155,8 +155,8 @@ pub(super) struct World<P: Provider, M: SimPlatform> {
 impl<P: Provider, M: SimPlatform> World<P, M> {
     pub(super) fn new(setup: Simulation<P, M>) -> Self {
         let rules = Rules {
-            start: P::CAPABILITIES.start,
-            answer: P::CAPABILITIES.answer,
+            start: setup.provider.capabilities().start,
+            answer: setup.provider.capabilities().answer,
             turn: match &setup.beginning {
                 Beginning::Start(_) => None,
                 Beginning::Turn { text, .. } => Some(text.clone()),
@@ -277,7 +277,7 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
     pub(super) fn inspect(&mut self) -> Option<String> {
         let account = self.account();
         let subject = self.subject.as_ref()?;
-        if P::CAPABILITIES.stream {
+        if self.setup.provider.capabilities().stream {
             let events = self.setup.machine.events(subject);
             self.model.see_events(events);
         }

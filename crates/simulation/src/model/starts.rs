@@ -1,6 +1,6 @@
 //! One run, one task: what may be started, what must be durable before, and what a search may take for ours.
 
-use taskward_core::{Event, Safety};
+use taskward_core::Event;
 
 use super::super::observation::{Another, Birth, DeliveryFact, Found, Observation, Sent};
 use super::CheckResult::{Broken, Holds, Silent};
@@ -22,7 +22,7 @@ impl Model {
                 })
             }
             Observation::Left(outgoing) if outgoing.effect == Effect::Start => {
-                if self.rules.start == Safety::Once {
+                if !self.rules.start.is_repeatable() {
                     // A request without a report may have arrived, too.
                     let lost = self.starts().find(|start| {
                         self.delivery(start.no)

@@ -7,16 +7,19 @@ use crate::{FaultEvent, FaultPlan, START, Shape, Simulation, Violation};
 use taskward_core::{
     Answer, OnDetach, Policy, Provider, Question, QuestionId, QuestionKind, TaskId,
 };
+use taskward_providers::a2a::{self, A2a, Binding};
 use taskward_providers::agent_harness::{self, AgentHarness};
 use taskward_providers::nanonets::{self, Nanonets};
 use taskward_sim::platform::SimPlatform;
-use taskward_sim::{LateMessage, Request, Scenario, harness, nanonets as sim};
+use taskward_sim::{LateMessage, Request, Scenario, a2a as open, harness, nanonets as sim};
 
 use super::RunRecord;
 
 /// From this seed on, a case is that of the seed so much lower, as it was before there were others in the account, turns,
 /// messages, interrupts, failing disks and forgotten keys: what such a seed once found, it still tests.
 const PLAIN: u64 = 1_000_000_000_000;
+/// From this seed on, a case is that of the seed so much lower, as it was before there were agents of A2A.
+const TWO: u64 = 2_000_000_000_000;
 /// The server is there before anything is simulated.
 const BEFORE: u64 = 3 * 3_600_000;
 /// What is asked of every agent.
@@ -85,12 +88,26 @@ const RUNS: [&str; 8] = [
     "limit",
 ];
 
+/// What agents of A2A are told to do.
+const SCRIPTS: [&str; 8] = [
+    "artifact done",
+    "work 3; artifact done",
+    "ask Which one?; work 2; artifact done",
+    "ask First?; ask Second?; artifact done",
+    "work 1; ask For whom?; chunks 4 1; done",
+    "auth 20; work 1; artifact done",
+    "auth-in; artifact done",
+    "work 2; fail it broke",
+];
+
 /// One simulation: everything about it follows from its seed.
 pub struct Case {
     seed: u64,
     rng: fastrand::Rng,
     /// Of what plain cases do not have; `None` in a plain one.
     more: Option<fastrand::Rng>,
+    /// Whether an agent of A2A is followed.
+    is_open: bool,
     /// Whether others answer, too, as fast as we do; never in a plain one.
     is_crowded: bool,
     /// Compared with another shape: then nothing goes wrong.
@@ -101,10 +118,12 @@ impl Case {
     /// Returns what this seed stands for.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        let is_plain = seed >= PLAIN;
+        let is_open = seed < PLAIN && seed % 3 == 2;
+        let is_plain = (PLAIN..TWO).contains(&seed);
         let seed = seed % PLAIN;
         Self {
             seed,
+            is_open,
             rng: fastrand::Rng::with_seed(seed),
             more: (!is_plain).then(|| fastrand::Rng::with_seed(seed ^ 0x6d6f_7265)),
             is_crowded: false,
@@ -126,7 +145,9 @@ impl Case {
     pub fn run(mut self, with_log: bool) -> Result<RunRecord, Box<Violation>> {
         let scenario = Scenario::parse(SCENARIO).expect("the scenario is right");
         let faults = self.faults();
-        if self.rng.bool() {
+        if self.is_open {
+            self.run_a2a(scenario, faults, with_log)
+        } else if self.rng.bool() {
             self.run_nanonets(scenario, faults, with_log)
         } else {
             self.run_harness(scenario, faults, with_log)
@@ -271,6 +292,60 @@ impl Case {
             simulation = simulation.interrupt_after(after);
         }
         self.finish(simulation, Policy::default(), faults, with_log)
+    }
+
+    fn run_a2a(
+        mut self,
+        mut scenario: Scenario,
+        faults: FaultPlan,
+        with_log: bool,
+    ) -> Result<RunRecord, Box<Violation>> {
+        let profile = self.pick(&[
+            open::Profile::Spec,
+            open::Profile::Py,
+            open::Profile::Js,
+            open::Profile::Langgraph,
+        ]);
+        let mut switches = open::Switches::of(profile);
+        self.switch_a2a(&mut switches);
+        let binding = match profile {
+            open::Profile::Langgraph => Binding::JsonRpc,
+            _ => self.pick(Binding::ALL),
+        };
+        let streams = self.rng.u8(..4) != 0;
+        let mut settings: open::Settings = scenario.of();
+        settings.switches = switches;
+        scenario.set(settings);
+        let server = open::Server::new(7, &scenario, START - BEFORE);
+        let path = match binding {
+            Binding::JsonRpc => "/agents/script/rpc",
+            _ => "/agents/script/rest",
+        };
+        let agent = A2a::at(binding, path)
+            .expect("a path")
+            .with_streaming(streams);
+        let job = a2a::Job::text(self.pick(&SCRIPTS));
+        let mut simulation = Simulation::new(agent, server, job);
+        if self.rng.u8(..6) == 0 {
+            let after = Duration::from_millis(self.rng.u64(..20_000));
+            simulation = simulation.cancel_after(after);
+        }
+        if self.chance(12) {
+            let after = Duration::from_millis(self.more_below(30_000));
+            simulation = simulation.interrupt_after(after);
+        }
+        self.finish(simulation, Policy::default(), faults, with_log)
+    }
+
+    fn switch_a2a(&mut self, switches: &mut open::Switches) {
+        switches.first_event_ms = self.pick(&[0, 0, 3_000]);
+        switches.stream_ends_at_question = self.rng.bool();
+        switches.subscription_ends_at_question = self.rng.u8(..4) == 0;
+        switches.cancel_delay_ms = self.pick(&[0, 2_000]);
+        switches.list_tasks = self.rng.u8(..6) != 0;
+        if self.rng.u8(..8) == 0 {
+            switches.context_ids = open::ContextIds::Refused;
+        }
     }
 
     // --- what plain cases do not have --------------------------------------------------------------------------
