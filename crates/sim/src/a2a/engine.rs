@@ -320,6 +320,13 @@ impl Server {
         self.set_status(number, state, message, false);
     }
 
+    /// Has the agent ask something else in the place of its question.
+    pub(super) fn reword(&mut self, number: usize, text: &str) {
+        let state = self.tasks[number].status.state;
+        self.close_question(number);
+        self.ask(number, state, json!({ "text": text }), text);
+    }
+
     fn close_question(&mut self, number: usize) {
         if let Some(asked) = self.tasks[number].asked.take() {
             self.questions[asked.number].is_open = false;

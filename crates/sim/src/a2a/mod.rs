@@ -127,6 +127,11 @@ pub enum DashboardAction {
         /// With these words.
         String,
     ),
+    /// Has the agent ask something else in its place: a status has one question.
+    Reword(
+        /// In these words.
+        String,
+    ),
     /// Gives the credential that it waits for.
     SignIn,
     /// Cancels it.
@@ -577,6 +582,10 @@ impl Server {
                     "parts": [{ "text": words }],
                 });
                 self.take_turn(number, message);
+                Ok(())
+            }
+            DashboardAction::Reword(words) if task.asked.is_some() && !task.is_running => {
+                self.reword(number, &words);
                 Ok(())
             }
             DashboardAction::SignIn if state == State::AuthRequired && self.sign_in(number) => {

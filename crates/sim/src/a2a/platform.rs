@@ -40,6 +40,7 @@ pub(crate) const REGISTERED: Registered = Registered {
     routes: &[
         "DELETE /_sim/scenario/a2a_agent/{name}",
         "POST /_sim/dashboard/a2a/tasks/{id}/answer",
+        "POST /_sim/dashboard/a2a/tasks/{id}/reword",
         "POST /_sim/dashboard/a2a/tasks/{id}/sign-in",
         "POST /_sim/dashboard/a2a/tasks/{id}/cancel",
         "POST /_sim/dashboard/a2a/restart",
@@ -195,6 +196,7 @@ impl SimPlatform for Server {
             let text = one.text.clone().unwrap_or_default();
             QuestionAccount {
                 task: one.task.clone(),
+                // The id of the message may be another at each read.
                 id: ids::question(&[&one.task, &self.time(one.time), &text]),
                 text: one.text.clone(),
                 answers: one.answers,
@@ -224,6 +226,10 @@ impl SimPlatform for Server {
             ["a2a", "tasks", task, "answer"] => {
                 let said = read::<Said>(body);
                 (task, said.map(|said| DashboardAction::Answer(said.message)))
+            }
+            ["a2a", "tasks", task, "reword"] => {
+                let said = read::<Said>(body);
+                (task, said.map(|said| DashboardAction::Reword(said.message)))
             }
             ["a2a", "tasks", task, "sign-in"] => (task, Ok(DashboardAction::SignIn)),
             ["a2a", "tasks", task, "cancel"] => (task, Ok(DashboardAction::Cancel)),

@@ -117,11 +117,17 @@ impl Server {
         }
     }
 
-    fn artifact(&self, artifact: &Artifact) -> Value {
-        let mut parts = artifact.parts.clone();
+    /// Returns parts as they are shown.
+    pub(super) fn shown_parts(&self, parts: &[Value]) -> Vec<Value> {
+        let mut parts = parts.to_vec();
         parts
             .iter_mut()
             .for_each(|part| self.show_part(part, false));
+        parts
+    }
+
+    fn artifact(&self, artifact: &Artifact) -> Value {
+        let parts = self.shown_parts(&artifact.parts);
         let mut view = json!({ "artifactId": artifact.id, "name": artifact.name, "parts": parts });
         if let Some(description) = artifact.description {
             view["description"] = json!(description);

@@ -206,7 +206,7 @@ fn the_service_endpoints_tell_what_happened() {
     assert_eq!(service("POST", "/_sim/reset", Value::Null).0, 200);
     assert_eq!(get(&sim, "/_sim/stats").1["tasks"], 0);
     assert_eq!(get(&sim, "/_sim/nothing").0, 404);
-    assert_eq!(get(&sim, "/_sim").1["routes"].as_array().unwrap().len(), 27);
+    assert_eq!(get(&sim, "/_sim").1["routes"].as_array().unwrap().len(), 28);
     assert_eq!(service("POST", "/_sim/advance", json!({ "by": 2 })).0, 400);
 }
 

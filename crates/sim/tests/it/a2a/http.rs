@@ -310,6 +310,17 @@ fn what_others_do_and_a_restart_are_asked_for_under_sim() {
     };
     let asking = start(&sim, "ask what?");
     assert_eq!(act(&format!("tasks/{asking}/sign-in"), &Value::Null), 409);
+    let otherwise = json!({ "message": "which?" });
+    assert_eq!(act(&format!("tasks/{asking}/reword"), &otherwise), 200);
+    let question = read(&sim, &asking)["status"]["message"]["parts"][0].clone();
+    assert_eq!(question["text"], "which?");
+    let open: Vec<bool> = sim
+        .a2a_stats()
+        .questions
+        .iter()
+        .map(|one| one.is_open)
+        .collect();
+    assert_eq!(open, [false, true]);
     assert_eq!(
         act(
             &format!("tasks/{asking}/answer"),
@@ -319,7 +330,7 @@ fn what_others_do_and_a_restart_are_asked_for_under_sim() {
     );
     assert_eq!(
         read(&sim, &asking)["artifacts"][0]["parts"][0]["text"],
-        "what? -> this"
+        "which? -> this"
     );
     assert_eq!(
         act(

@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use super::world::{Binding, Outcome, World, outcome};
+use taskward_sim::a2a::{DashboardAction, Server};
+use taskward_sim::platform::{Effect, Interference, SimPlatform, TaskStanding};
 use taskward_sim::{Answer, Request};
 
 const BOTH: [Binding; 2] = [Binding::Rest, Binding::Rpc];
@@ -502,4 +504,105 @@ fn a_wrong_path_is_no_missing_task_and_a_wrong_call_is_told_as_json_rpc_has_it()
         outcome(&world.send(rest)),
         Err(("INVALID_REQUEST".to_owned(), 400))
     );
+}
+
+#[test]
+fn a_request_is_judged_by_what_it_would_do() {
+    let mut world = World::new("");
+    let effect = |request: &Request| <Server as SimPlatform>::effect(request);
+    let (start, mut answer) = (world.hasty("x"), world.hasty("x"));
+    answer["message"]["taskId"] = json!("t");
+    let by_id = json!({ "id": "t", "historyLength": 0 });
+    for (method, path, given, rpc, expected) in [
+        (
+            "POST",
+            "/message:send",
+            &start,
+            "SendMessage",
+            Effect::Start,
+        ),
+        (
+            "POST",
+            "/message:send",
+            &answer,
+            "SendMessage",
+            Effect::Answer,
+        ),
+        (
+            "POST",
+            "/message:stream",
+            &start,
+            "SendStreamingMessage",
+            Effect::Start,
+        ),
+        (
+            "GET",
+            "/tasks/t?historyLength=0",
+            &by_id,
+            "GetTask",
+            Effect::Status,
+        ),
+        ("GET", "/tasks", &by_id, "ListTasks", Effect::Read),
+        (
+            "POST",
+            "/tasks/t:cancel",
+            &by_id,
+            "CancelTask",
+            Effect::Cancel,
+        ),
+        (
+            "GET",
+            "/tasks/t:subscribe",
+            &by_id,
+            "SubscribeToTask",
+            Effect::Stream,
+        ),
+    ] {
+        assert_eq!(
+            effect(&world.rest(method, path).json(given)),
+            expected,
+            "{path}"
+        );
+        assert_eq!(effect(&world.rpc(rpc, given)), expected, "{rpc}");
+    }
+}
+
+#[test]
+fn the_account_tells_what_is_true_whatever_reads_show() {
+    let mut world = World::new("working_word = 'TASK_STATE_MUSING'\nhistory = 'absent'");
+    let (asking, working) = (world.start("ask what?; done"), world.start("work 9"));
+    let hidden = world.hasty("silent 9; done");
+    let request = world.rest("POST", "/message:send").json(&hidden);
+    world.ask(request);
+    let account = SimPlatform::account(&mut world.server, world.now);
+    let tasks: Vec<_> = account
+        .tasks
+        .iter()
+        .map(|task| (task.id.as_str(), task.standing))
+        .collect();
+    let expected = [
+        (asking.as_str(), TaskStanding::Waiting),
+        (working.as_str(), TaskStanding::Going),
+    ];
+    assert_eq!(tasks, expected, "what is silent is not there yet");
+    let meddle = |world: &mut World, meddling: Interference| {
+        SimPlatform::interfere(&mut world.server, &asking, &meddling, world.now)
+    };
+    assert!(!meddle(&mut world, Interference::Reword));
+    let otherwise = DashboardAction::Reword("which?".to_owned());
+    assert_eq!(
+        world.server.dashboard(&asking, otherwise, world.now),
+        Ok(())
+    );
+    assert!(meddle(&mut world, Interference::AnswerByClient));
+    assert!(!meddle(&mut world, Interference::AnswerByClient));
+    let account = SimPlatform::account(&mut world.server, world.now);
+    let questions: Vec<_> = account
+        .questions
+        .iter()
+        .map(|one| (one.answers, one.is_open))
+        .collect();
+    assert_eq!(questions, [(0, false), (1, false)]);
+    assert_ne!(account.questions[0].id, account.questions[1].id);
+    assert_eq!(account.tasks[0].standing, TaskStanding::Completed);
 }
