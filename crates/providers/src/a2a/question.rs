@@ -10,8 +10,8 @@ use super::types::{Message, Part, TaskStatus};
 /// Returns what a task asks in this status; `None` if it does not wait.
 ///
 /// The id is a digest of the task, the time of the status and what is asked. The id of the message would be better, but
-/// one server makes another at every read; the time tells two equal questions apart. Where a server shows that its task
-/// waits and not for what, the question is a stand-in.
+/// one server makes another at every read; the time tells two equal questions apart, and where there is none, the id of
+/// the message does. Where a server shows that its task waits and not for what, the question is a stand-in.
 pub(super) fn question_of(task: &str, status: &TaskStatus) -> Option<Question> {
     let state = state_of(status);
     if !state.is_interrupted() {
@@ -32,9 +32,12 @@ pub(super) fn question_of(task: &str, status: &TaskStatus) -> Option<Question> {
         (_, Some(_)) => QuestionKind::Data,
         (_, None) => QuestionKind::Text,
     };
+    let message = status.message.as_ref();
+    let message = message.and_then(|said| said.message_id.as_ref());
+    let place = at.as_deref().or(message.map(|id| id.as_str()));
     let id = match is_stand_in {
-        true => QuestionId::stand_in(&TaskId::new(task), at.as_deref().unwrap_or_default()),
-        false => id_of(task, at.as_deref(), &text, &others),
+        true => QuestionId::stand_in(&TaskId::new(task), place.unwrap_or_default()),
+        false => id_of(task, place, &text, &others),
     };
     let question = Question::new(id, kind, text).asked_since(at);
     let question = match data {

@@ -6,7 +6,11 @@ mod bodies;
 mod cards;
 mod errors;
 mod events;
+mod questions;
 mod requests;
+mod starts;
+mod streams;
+mod world;
 
 use http::StatusCode;
 use taskward_core::{Body, Request, Response, Segment};
