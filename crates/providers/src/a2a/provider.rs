@@ -109,7 +109,8 @@ impl Provider for A2a {
             (TaskEvent::Status(update), Some(id)) => {
                 Some(created(id, Some(dated_status(&update.status))))
             }
-            (TaskEvent::Message(message), None) => {
+            // A direct answer, though it may name a task: two servers write an id that no task has.
+            (TaskEvent::Message(message), _) => {
                 let raw = self.raw_part(event.data.as_bytes(), "message");
                 Some(Started::Answer(Answer::of_message(message, raw)))
             }

@@ -104,7 +104,7 @@ fn what_servers_do_otherwise_makes_no_second_question_and_no_lost_one() {
         ("events of 0.3", "events = \"first_wrapped\"", &red),
         (
             "answers get a context of their own",
-            "answers_change_context = true",
+            "later_context = \"own\"",
             &plain,
         ),
         ("ids with a slash", "task_ids = \"slashed\"", &red),

@@ -590,6 +590,7 @@ fn describe(outcome: &Outcome<a2a::Answer>) -> String {
             format!("failed: {reason}: {detail}")
         }
         Outcome::Stopped { by, .. } => format!("stopped by {by:?}"),
+        Outcome::Gone { .. } => "gone".to_owned(),
         other => format!("{}: {other}", other.code()),
     }
 }
