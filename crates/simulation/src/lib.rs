@@ -73,6 +73,7 @@ mod model;
 mod observation;
 mod other_clients;
 mod recovery;
+mod replies;
 mod report;
 pub mod seeds;
 mod spoil;

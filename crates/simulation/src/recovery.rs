@@ -9,9 +9,10 @@ use super::START;
 use super::fault::FaultEvent;
 use super::invariant::Invariant;
 use super::observation::{Found, Observation};
+use super::replies::response;
 use super::report::{Done, Violation};
 use super::spoil;
-use super::wire::{response, translate};
+use super::wire::translate;
 use super::world::World;
 use taskward_sim::platform::SimPlatform;
 

@@ -1,6 +1,6 @@
 //! The wire between the task and the server.
 
-use taskward_core::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use taskward_core::http::header::RETRY_AFTER;
 use taskward_core::http::{Method, StatusCode};
 use taskward_core::testing::Outgoing;
 use taskward_core::{
@@ -10,6 +10,7 @@ use taskward_core::{
 
 use super::fault::FaultEvent;
 use super::observation::{Aim, DeliveryFact, Kept, Observation, Sent};
+use super::replies::{head_of, response};
 use super::report::Done;
 use super::spoil;
 use super::world::{Flight, Late, News, Open, World, millis};
@@ -528,16 +529,6 @@ fn lost(stage: ExchangeProgress, cause: Cause) -> News {
     News::Failure(failed(stage, cause))
 }
 
-fn head_of(reply: &Reply) -> Head {
-    let mut head = Head::new(StatusCode::from_u16(reply.status).unwrap_or_default());
-    for (name, value) in &reply.headers {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            head.headers.insert(HeaderName::from_static(name), value);
-        }
-    }
-    head
-}
-
 /// Returns how far an exchange came, as its report says; a reply may be cut and nobody notice.
 fn delivery(report: &Result<Response, ExchangeFailure>, is_whole: bool) -> DeliveryFact {
     match report {
@@ -562,13 +553,6 @@ fn hint(reply: &Response) -> u64 {
     let asked = reply.head.headers.get(RETRY_AFTER);
     let seconds = asked.and_then(|asked| asked.to_str().ok()?.parse().ok());
     seconds.map_or(0, |seconds: u64| seconds.saturating_mul(1_000))
-}
-
-pub(super) fn response(reply: &Reply) -> Response {
-    Response {
-        head: head_of(reply),
-        body: reply.body.clone().into(),
-    }
 }
 
 /// Returns the write that the task's state says to be in flight: the first one that it has to send.

@@ -11,7 +11,9 @@ use taskward_core::{
 use super::fault::{Chance, FaultEvent};
 use super::model::{Model, Rules};
 use super::observation::{Durable, Observation};
+use super::replies::response;
 use super::report::{Counted, Reads, Trace, Violation};
+
 use super::{Beginning, START, Simulation};
 use taskward_sim::platform::{
     Effect, Interference, QuestionAccount, ServerState, SimPlatform, TaskStanding,
@@ -318,13 +320,14 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
         let after = self.setup.machine.account(self.now);
         let made = made(&before, &after);
         let answered = answered(&before, &after);
-        let status = match &answer {
-            taskward_sim::Answer::Whole(reply) => reply.status,
-            taskward_sim::Answer::Stream { head, .. } => head.status,
+        let is_success = match &answer {
+            taskward_sim::Answer::Whole(reply) => {
+                self.setup.provider.classify(&response(reply)).is_ok()
+            }
+            taskward_sim::Answer::Stream { head, .. } => (200..300).contains(&head.status),
             // It was taken; what is said of it comes later.
-            taskward_sim::Answer::Later { .. } => 200,
+            taskward_sim::Answer::Later { .. } => true,
         };
-        let is_success = (200..300).contains(&status);
         let fact = Observation::Arrived {
             no,
             made: made.clone(),

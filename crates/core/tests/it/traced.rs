@@ -280,7 +280,7 @@ fn a_start_that_asks_at_once_asks_before_any_read() {
 }
 
 #[test]
-fn a_stream_cut_before_it_names_the_task_is_settled_by_reading_and_never_repeated() {
+fn a_stream_cut_before_it_names_the_task_is_found_by_reading_and_never_repeated() {
     for (streams, first) in [
         (true, Streams(&[], "cut")),
         (true, Streams(&[""], "end")),

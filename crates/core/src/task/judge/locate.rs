@@ -123,7 +123,7 @@ impl<P: Provider> Starting<P> {
             Err(error) => match error.class() {
                 // Nobody lists the tasks here.
                 Some(ErrorClass::NoSuchMethod | ErrorClass::Unauthorised) => self.give_up(cx),
-                _ => self.look_again(cx),
+                _ => self.read_list_later(cx),
             },
         }
     }
@@ -140,12 +140,12 @@ impl<P: Provider> Starting<P> {
                 let reason = UnknownReason::SeveralTasks { tasks };
                 Move::End(cx.env.unknown_start(reason, true))
             }
-            Ok(_) | Err(_) => self.look_again(cx),
+            Ok(_) | Err(_) => self.read_list_later(cx),
         }
     }
 
     /// Reads the list again later, until it was read for long enough.
-    fn look_again(&mut self, cx: &mut Cx<'_, P>) -> Move<P::Output> {
+    fn read_list_later(&mut self, cx: &mut Cx<'_, P>) -> Move<P::Output> {
         let StartState::Locating(locating) = &mut self.state else {
             return Move::Stay;
         };
