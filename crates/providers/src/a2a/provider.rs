@@ -501,10 +501,8 @@ fn find(task: &Task, cursor: &Cursor, text: &str, key: Option<&IdempotencyKey>) 
             Confirmation::PresentAndReplied
         }
         Some(_) => Confirmation::Present,
-        // Some servers keep no answers: then only the status shows that one arrived.
-        None if has_moved && said.iter().filter(|said| is_users(said)).count() <= 1 => {
-            Confirmation::PresentAndReplied
-        }
+        // That the task went on shows that somebody answered, and not who.
+        None if has_moved => Confirmation::AbsentAndReplied,
         None => Confirmation::Absent,
     }
 }
