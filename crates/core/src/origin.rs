@@ -175,7 +175,10 @@ impl Origin {
         head: &Head,
         hops: u32,
     ) -> Option<Result<Request, ExchangeFailure>> {
-        if !head.status.is_redirection() {
+        // What was asked for if it has changed, and has not (RFC 9110 section 15.4.5).
+        let is_unchanged = head.status == http::StatusCode::NOT_MODIFIED
+            && request.headers().contains_key(header::IF_NONE_MATCH);
+        if !head.status.is_redirection() || is_unchanged {
             return None;
         }
         Some(
@@ -625,6 +628,17 @@ mod tests {
     }
 
     /// Rows: C1, C2, C3, C4, C5, C6, C7, C8, C9, C10.
+    #[test]
+    fn what_has_not_changed_is_a_reply_only_to_whoever_asked_for_changes() {
+        let origin = Origin::parse("https://h.example", "").expect("an origin");
+        let head = Head::new(http::StatusCode::NOT_MODIFIED);
+        let plain = Request::get("/card.json".parse().expect("a path"));
+        assert!(matches!(origin.follow(&plain, &head, 0), Some(Err(_))));
+        let asked = plain.header(header::IF_NONE_MATCH, HeaderValue::from_static("\"1\""));
+        let asked = asked.expect("a header");
+        assert!(origin.follow(&asked, &head, 0).is_none());
+    }
+
     #[test]
     fn redirects_stay_on_the_same_origin_and_keep_the_method() {
         let origin = Origin::parse("https://h.example/base", "").expect("origin");
