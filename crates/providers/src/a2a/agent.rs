@@ -47,7 +47,7 @@ impl std::fmt::Display for Binding {
 
 /// One agent: where its interface is on its server, how it is spoken to and what it can do.
 ///
-/// It names no server and holds no secret, so it can be stored and printed. The default is what is assumed of an agent
+/// It holds no secret, so it can be stored and printed. The default is what is assumed of an agent
 /// whose card nobody has read: JSON-RPC at `/`, without streaming.
 ///
 /// ```
@@ -71,6 +71,8 @@ pub struct A2a {
     streaming: bool,
     push_notifications: bool,
     extended_card: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    card: Option<String>,
 }
 
 /// An agent as it is stored, not yet checked.
@@ -85,6 +87,7 @@ struct Stored {
     streaming: bool,
     push_notifications: bool,
     extended_card: bool,
+    card: Option<String>,
 }
 
 impl Default for Stored {
@@ -98,6 +101,7 @@ impl Default for Stored {
             streaming: false,
             push_notifications: false,
             extended_card: false,
+            card: None,
         }
     }
 }
@@ -114,6 +118,7 @@ impl TryFrom<Stored> for A2a {
         agent.streaming = stored.streaming;
         agent.push_notifications = stored.push_notifications;
         agent.extended_card = stored.extended_card;
+        agent.card = stored.card;
         Ok(agent)
     }
 }
@@ -153,6 +158,7 @@ impl A2a {
             streaming: false,
             push_notifications: false,
             extended_card: false,
+            card: None,
         }
     }
 
@@ -182,6 +188,19 @@ impl A2a {
     pub fn with_extended_card(mut self, extended_card: bool) -> Self {
         self.extended_card = extended_card;
         self
+    }
+
+    /// Sets the URL of the card that describes the agent: by it a person names the agent.
+    #[must_use]
+    pub fn with_card(mut self, url: impl Into<String>) -> Self {
+        self.card = Some(url.into());
+        self
+    }
+
+    /// Returns the URL of the card that the agent was found by.
+    #[must_use]
+    pub fn card(&self) -> Option<&str> {
+        self.card.as_deref()
     }
 
     /// Sets the version of the protocol that the card names.

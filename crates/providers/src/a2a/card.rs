@@ -61,6 +61,31 @@ impl CardUrl {
         })
     }
 
+    /// Returns the URL as a person gives it: without what every card's URL ends in.
+    ///
+    /// ```
+    /// # use taskward_providers::a2a::CardUrl;
+    /// let url = CardUrl::parse("https://agents.example/travel/.well-known/agent-card.json")?;
+    /// assert_eq!(url.short(), "https://agents.example/travel");
+    /// assert_eq!(CardUrl::parse(&url.short())?, url);
+    /// # Ok::<(), taskward_core::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn short(&self) -> String {
+        let path = self.target.path();
+        let base = match self.target.query() {
+            None => path.strip_suffix(WELL_KNOWN).unwrap_or(path),
+            Some(_) => self.target.as_str(),
+        };
+        format!("{}{base}", self.root)
+    }
+
+    /// Returns the server's URL, as it was spelt.
+    #[must_use]
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
     /// Returns the server that the card is on.
     #[must_use]
     pub fn origin(&self) -> &Origin {
@@ -355,7 +380,13 @@ fn choose(card: &AgentCard, url: &CardUrl, wanted: Option<Binding>) -> Result<Ag
                 let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
                 match A2a::at(binding, path) {
                     Ok(agent) => {
-                        return Ok(found(card, url, agent_of(agent, offer, card), origin, root));
+                        return Ok(found(
+                            card,
+                            url,
+                            agent_of(agent.with_card(url.short()), offer, card),
+                            origin,
+                            root,
+                        ));
                     }
                     Err(error) => refused.push(format!("{} ({error})", offer.binding)),
                 }
