@@ -12,6 +12,7 @@ use crate::error::CliResult;
 use crate::exit::Exit;
 use crate::platform::{Hint, Platform, unable};
 use crate::registry::Feature;
+use crate::server::{Search, Server};
 use crate::task_ref::TaskRef;
 
 /// What one read of a task tells.
@@ -85,6 +86,11 @@ pub(crate) struct UsageFilter {
 /// A platform whose server can be asked. Whatever not every platform can do has a body here: nobody calls it where
 /// [`able`](crate::platform::able) refuses its command.
 pub(crate) trait Calls: Platform {
+    /// Finds the server that a command goes to; by default the one of the settings.
+    async fn find(search: &Search<'_>) -> CliResult<Server<Self>> {
+        Ok(search.settings())
+    }
+
     /// Reads a task once.
     async fn summary(connection: &Connection<Self>, task: &TaskRef) -> CliResult<Summary>;
 

@@ -91,6 +91,8 @@ codes! {
     Cancelling = "cancelling", [], "the task was asked to stop";
     CancelRejected = "cancel_rejected", [], "the server rejected the request to stop: detail";
     EventChanged = "event_changed", [], "an event came again with other content, and the first stands: seq";
+    PossibleGap = "possible_gap", [], "the stream was reopened; what happened in between may not be told";
+    NoProgress = "no_progress", [], "the status has not changed for long, by the server's own clock: since, seconds";
     EndUnconfirmed = "end_unconfirmed", [], "an event says that the task ended, and its status does not: event, status";
     EntriesUnreadable = "entries_unreadable", [], "entries of a list could not be read: entries, message";
     Other = "other", [], "something that this version has no name for";

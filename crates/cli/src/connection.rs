@@ -3,22 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use taskward::core::SecretString;
-use taskward::core::{AnswerError, Cause, Operation, Origin, Policy, Retrying};
+use taskward::core::{AnswerError, Cause, Credential, Operation, Origin, Policy, Retrying};
 use taskward::question::Answered;
 use taskward::{Client, Error, ErrorKind, Recovery, Run, Snapshot, TaskId};
 use taskward_sim::Sim;
 
 use crate::again;
+use crate::agent_url::AgentUrl;
 use crate::answers::form;
 use crate::clock::ProgramClock;
 use crate::codes::Code;
 use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::failure_text::retrying;
-use crate::keys::{self, KeySource};
+use crate::keys::{ApiAccess, KeySource};
 use crate::out::Out;
 use crate::platform::{Hint, Platform};
+use crate::server::{self, Search, Server};
+use crate::shell::quote;
 use crate::shown::{Happened, Log};
 use crate::signals::Signals;
 use crate::store::{self, TaskStore};
@@ -26,9 +28,6 @@ use crate::task_ref::TaskRef;
 
 /// How long a single call may take with all its retries; a wait that would be longer fails at once and is named.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How fast both sides run with `--sim`, unless `--speed` says otherwise.
-const SIM_SPEED: u32 = 20;
 
 /// Everything a command needs.
 pub(crate) struct Connection<P: Platform> {
@@ -48,123 +47,59 @@ pub(crate) struct Connection<P: Platform> {
     pub(crate) limit: Option<Duration>,
     /// Where the key came from.
     source: KeySource,
+    /// What a printed command needs.
+    flags: String,
+    /// The agent, where the provider has many servers.
+    agent: Option<AgentUrl>,
     /// The simulator in this process; it ends with the connection.
-    sim: Option<Sim>,
+    pub(crate) sim: Option<Sim>,
 }
 
 impl<P: Platform> Connection<P> {
-    /// A connection with the account of options and environment.
-    pub(crate) fn open(cx: &Cx, speed: Option<u32>) -> CliResult<Self> {
-        Self::journaled(cx, speed, None)
-    }
-
-    /// The same, whose tasks are kept.
-    pub(crate) fn journaled(
+    /// A connection with this server; nothing is sent yet.
+    pub(crate) fn build(
         cx: &Cx,
-        speed: Option<u32>,
-        store: Option<TaskStore>,
-    ) -> CliResult<Self> {
-        let account = keys::api_access::<P>(&cx.global)?;
-        cx.out.redact(account.redactor);
-        let prefix = P::DEFAULTS.api_prefix;
-        let origin = Origin::parse(&account.base_url, prefix);
-        let loopback = origin.as_ref().is_ok_and(Origin::is_loopback);
-        // A URL that is none is refused below, in its own words.
-        let is_fast = origin.is_ok() && speed.is_some_and(|speed| speed > 1);
-        if is_fast && !loopback {
-            return Err(CliError::input(
-                "--speed is for simulators: the server is not on this machine",
-            )
-            .why("Nothing was sent."));
-        }
-        if is_fast && !account.is_simulated {
-            return Err(CliError::input(
-                "--speed is for simulators, and the key is none of a simulator's",
-            )
-            .why(format!(
-                "The key came from {}. Nothing was sent.",
-                account.source
-            ))
-            .next("see", "taskward sim", "prints the key that it takes"));
-        }
-        if let Some(warning) = account.source.warning() {
-            cx.out.say(&format!("warning: {warning}"));
-        }
-        if account.was_trimmed && cx.out.is_verbose() {
-            cx.out.say(&format!(
-                "the line break at the end of the key from {} was dropped",
-                account.source
-            ));
-        }
-        let connection = Self::build(
-            cx,
-            account.key,
-            &account.base_url,
-            account.source,
-            speed.unwrap_or(1),
-            None,
-            store,
-        )?;
-        if !loopback {
-            connection.name_server();
-        }
-        Ok(connection)
-    }
-
-    /// A connection with a simulator of its own.
-    pub(crate) fn simulated(cx: &Cx, speed: Option<u32>) -> CliResult<Self> {
-        let speed = speed.unwrap_or(SIM_SPEED);
-        let sim = Sim::builder()
-            .speed(f64::from(speed))
-            .spawn()
-            .map_err(|e| CliError::new(Code::Local, format!("cannot start the simulator: {e}")))?;
-        let (base_url, key) = P::simulated(&sim);
-        Self::build(
-            cx,
-            SecretString::from(key),
-            &base_url,
-            KeySource::Simulator,
-            speed,
-            Some(sim),
-            None,
-        )
-    }
-
-    /// A connection with the platform's own server, for tests that send nothing.
-    #[cfg(test)]
-    pub(crate) fn offline(cx: &Cx) -> CliResult<Self> {
-        let (key, source) = ("id:live-canary-4f1c2b7e9d", P::DEFAULTS.key_variable);
-        let source = KeySource::Variable(source);
-        let folder = tempfile::tempdir().expect("a folder");
-        let store = TaskStore::at(folder.path(), &cx.out);
-        let (key, server) = (key.into(), P::DEFAULTS.base_url);
-        Self::build(cx, key, server, source, 1, None, Some(store))
-    }
-
-    fn build(
-        cx: &Cx,
-        key: SecretString,
-        base_url: &str,
-        source: KeySource,
+        access: &ApiAccess,
+        server: Server<P>,
+        credential: Option<Credential>,
         speed: u32,
-        sim: Option<Sim>,
         store: Option<TaskStore>,
     ) -> CliResult<Self> {
+        let mut flags = access.flag();
+        if credential.is_some() {
+            flags += &allowing::<P>(access, &server);
+        }
         let mut builder = Client::<P>::builder()
-            .api_key(key)
-            .base_url(base_url)
             .user_agent(concat!("taskward-cli/", env!("CARGO_PKG_VERSION")))
+            .provider(server.provider)
             .speed(speed)
             .policy(single(speed));
+        builder = match server.is_named {
+            true => builder.base_url(&server.url),
+            false => builder.base_url("").discovered_url(&server.url),
+        };
+        if let Some(credential) = credential {
+            builder = builder.credential(credential);
+            if !access.base_url.is_empty() {
+                builder = builder.allow_origin(&access.base_url);
+            }
+            for url in &cx.global.allow_origin {
+                builder = builder.allow_origin(url);
+            }
+        }
         if let Some(store) = &store {
             builder = builder.journal(store.clone());
         }
         let client = builder.build().map_err(|error| {
-            CliError::new(Code::Config, error.to_string()).why(format!(
-                "The server comes from {} (default {}). Nothing was sent.",
-                P::DEFAULTS.base_url_variable,
-                P::DEFAULTS.base_url
-            ))
+            let error = CliError::new(Code::Config, error.to_string());
+            match &server.agent {
+                Some(agent) => error.why(format!("The agent is {agent}. Nothing was sent.")),
+                None => error.why(format!(
+                    "The server comes from {} (default {}). Nothing was sent.",
+                    P::DEFAULTS.base_url_variable,
+                    P::DEFAULTS.base_url
+                )),
+            }
         })?;
         Ok(Self {
             out: cx.out.clone(),
@@ -174,9 +109,43 @@ impl<P: Platform> Connection<P> {
             signals: Signals::listen(),
             store,
             limit: None,
-            source,
-            sim,
+            source: access.source.clone(),
+            flags,
+            agent: server.agent,
+            sim: None,
         })
+    }
+    /// A connection for the lookup of a server itself, with the credential or without.
+    pub(crate) fn for_search(
+        search: &Search<'_>,
+        server: Server<P>,
+        with_credential: bool,
+    ) -> CliResult<Self> {
+        let credential = match with_credential {
+            true => search.access.credential(&server.form)?,
+            false => None,
+        };
+        if let Some(credential) = &credential {
+            search.cx.out.redact(credential.clone());
+        }
+        Self::build(
+            search.cx,
+            search.access,
+            server,
+            credential,
+            search.speed,
+            None,
+        )
+    }
+
+    /// The agent that it goes to, where the provider has many servers.
+    pub(crate) fn agent(&self) -> Option<&AgentUrl> {
+        self.agent.as_ref()
+    }
+
+    /// What a printed command needs so that the same key goes to the same server, with a space in front.
+    pub(crate) fn flags(&self) -> &str {
+        &self.flags
     }
 
     /// The simulator in this process.
@@ -186,17 +155,12 @@ impl<P: Platform> Connection<P> {
 
     /// The task of this id.
     pub(crate) fn task(&self, id: &TaskId) -> TaskRef {
-        TaskRef::of::<P>(id.clone())
-    }
-
-    /// Where the key came from.
-    pub(crate) fn key_source(&self) -> &KeySource {
-        &self.source
+        TaskRef::new(P::ID, self.agent.clone(), id.clone())
     }
 
     /// A command line that works as it is printed, with the same key.
     pub(crate) fn command(&self, rest: &str) -> String {
-        format!("taskward {rest}{}", self.source.flag())
+        format!("taskward {rest}{}", self.flags)
     }
 
     /// A command about a task, as it is printed.
@@ -220,7 +184,13 @@ impl<P: Platform> Connection<P> {
 
     /// Where the key came from, as a sentence.
     pub(crate) fn key_came_from(&self) -> String {
-        format!("The key came from {}.", self.source)
+        match self.source {
+            KeySource::None => format!(
+                "No key was given: set {}, or give --key-file PATH.",
+                P::DEFAULTS.key_variable
+            ),
+            _ => format!("The key came from {}.", self.source),
+        }
     }
 
     /// Tells how a task is followed.
@@ -247,8 +217,15 @@ impl<P: Platform> Connection<P> {
         Origin::parse(&self.client.base_url(), prefix).is_ok_and(|origin| origin.is_loopback())
     }
 
-    fn name_server(&self) {
+    pub(crate) fn name_server(&self) {
         let url = self.client.base_url();
+        if let Some(agent) = &self.agent {
+            // Whoever named the agent knows its server, unless the card says that it is another one.
+            if !agent.as_str().starts_with(&url) {
+                self.out.say(&format!("agent {agent}, at {url}"));
+            }
+            return;
+        }
         if url != P::DEFAULTS.base_url {
             self.out
                 .say(&format!("server {url} ({})", P::DEFAULTS.base_url_variable));
@@ -495,6 +472,20 @@ impl<P: Platform> Connection<P> {
             _ => {}
         }
         advice
+    }
+}
+
+/// The option that a printed command needs so that the key goes to this server, with a space in front: the settings of
+/// the next command name theirs, and nothing else.
+fn allowing<P: Platform>(access: &ApiAccess, server: &Server<P>) -> String {
+    let origin = |url: &str| Origin::parse(url, P::DEFAULTS.api_prefix).ok();
+    let Some(to) = origin(&server.url) else {
+        return String::new();
+    };
+    let settings = origin(&access.base_url);
+    match settings.is_some_and(|settings| server::root(&settings) == server::root(&to)) {
+        true => String::new(),
+        false => format!(" --allow-origin {}", quote(&server::root(&to))),
     }
 }
 

@@ -13,6 +13,7 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
+use crate::agent_url::AgentUrl;
 use crate::clock::span;
 use crate::out::Out;
 use crate::registry::ProviderName;
@@ -34,7 +35,7 @@ impl Decisions {
     fn tell(&self, watch: Option<&Fields>, line: &str) {
         let line = one_line(line);
         match watch
-            .and_then(Fields::task)
+            .and_then(|watch| watch.task(self.0.agent()))
             .filter(|_| self.0.tells_several())
         {
             Some(task) => self.0.say(&format!("{task}  * {line}")),
@@ -63,12 +64,10 @@ impl Fields {
     }
 
     /// The task of a watch, once it is known.
-    fn task(&self) -> Option<TaskRef> {
+    fn task(&self, agent: Option<AgentUrl>) -> Option<TaskRef> {
         let id = TaskId::new(self.0.get("task")?.clone());
-        Some(TaskRef::named(
-            ProviderName::named(self.get("provider"))?,
-            id,
-        ))
+        let provider = ProviderName::named(self.get("provider"))?;
+        Some(TaskRef::new(provider, agent, id))
     }
 
     /// A request: what it is for, and where it goes.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempPath;
 
 use crate::error::{CliError, CliResult};
+use crate::out::Out;
 
 /// The files of one run, inspected.
 #[derive(Debug, Default)]
@@ -22,6 +23,20 @@ pub(crate) struct Files {
     pub(crate) seen: Vec<Seen>,
     /// Holds what came from stdin until the run is over.
     _spooled: Vec<TempPath>,
+}
+
+impl Files {
+    /// Tells what is wrong with them, how many they are, and how large.
+    pub(crate) fn announce(&self, out: &Out) {
+        for warning in &self.warnings {
+            out.say(&format!("warning: {warning}"));
+        }
+        let count = self.files.len();
+        if count > 0 {
+            let files = if count == 1 { "file" } else { "files" };
+            out.say(&format!("sending {count} {files}, {}", size(self.bytes)));
+        }
+    }
 }
 
 /// A file as it was when it was inspected.

@@ -259,14 +259,14 @@ impl<P: Calls> Followed<'_, P> {
         })?;
         let (task, answer) = self.answer(end).await?;
         let said = self.reporter.said();
-        to.deliver(self.connection, &task, &answer, said.as_deref())
+        to.deliver(self.connection, task.as_ref(), &answer, said.as_deref())
     }
 
     /// The answer of a watch that is over, or why there is none.
     pub(crate) async fn answer(
         &self,
         end: RunResult<P::Output>,
-    ) -> CliResult<(TaskRef, P::Output)> {
+    ) -> CliResult<(Option<TaskRef>, P::Output)> {
         let outcome = match end {
             RunResult::Ended(outcome) => outcome,
             RunResult::Detached(left) => {
@@ -284,7 +284,7 @@ impl<P: Calls> Followed<'_, P> {
         let unstopped = self.unstopped(&outcome);
         let end = self.end().outcome(outcome);
         match end {
-            Ok(answer) => Ok((task.expect("a task with an answer has an id"), answer)),
+            Ok(answer) => Ok((task, answer)),
             Err(error) if unanswered => Err(self.with_restart_hint(error, task).await),
             Err(error) => Err(error.whys(unstopped)),
         }
@@ -358,14 +358,14 @@ impl<P: Calls> Followed<'_, P> {
             .tick(self.running.waiting(), &self.running.liveness(), asked);
     }
 
-    /// Waits until the task exists.
-    pub(crate) async fn until_known(&mut self) -> CliResult<TaskRef> {
+    /// Waits until the task exists; `None` if it is over without one.
+    pub(crate) async fn until_known(&mut self) -> CliResult<Option<TaskRef>> {
         loop {
             if let Some(id) = self.running.id() {
-                return Ok(self.connection.task(id));
+                return Ok(Some(self.connection.task(id)));
             }
             if self.event().await?.is_none() {
-                return Err(self.ended(Exit::Other).await);
+                return Ok(None);
             }
         }
     }
@@ -495,12 +495,15 @@ impl<P: Calls> Followed<'_, P> {
         match self.answer(end).await {
             Err(error) => error,
             Ok((task, _)) => {
-                let result = self.connection.about("result", &task);
-                CliError::new(Code::Interrupted, what)
-                    .ending(exit)
-                    .headed("completed")
-                    .next("see", result, "its answer")
-                    .task(&task)
+                let error = CliError::new(Code::Interrupted, what);
+                let error = error.ending(exit).headed("completed").task(&task);
+                match &task {
+                    Some(task) => {
+                        let result = self.connection.about("result", task);
+                        error.next("see", result, "its answer")
+                    }
+                    None => error,
+                }
             }
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use taskward::core::{Credential, SecretString};
+use taskward::core::{Credential, KeyHeader, SecretString};
 
 use crate::args::Global;
 use crate::codes::Code;
@@ -16,10 +16,12 @@ const MAX_KEY: u64 = 16 * 1024;
 
 /// A key and a server that go together.
 pub(crate) struct ApiAccess {
-    /// The key.
-    pub(crate) key: SecretString,
-    /// Takes the key out of whatever is printed.
-    pub(crate) redactor: Credential,
+    /// The key, where there is one.
+    key: Option<SecretString>,
+    /// The same where it is USER:PASSWORD.
+    pair: Option<(String, SecretString)>,
+    /// The header that `--auth-header` puts it into.
+    header: Option<KeyHeader>,
     /// The server's URL.
     pub(crate) base_url: String,
     /// Where the key came from, for advice when it is refused.
@@ -28,6 +30,76 @@ pub(crate) struct ApiAccess {
     pub(crate) is_simulated: bool,
     /// Whether a line break at its end was dropped.
     pub(crate) was_trimmed: bool,
+}
+
+/// How a server wants the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CredentialForm {
+    /// As a bearer key.
+    Bearer,
+    /// As USER:PASSWORD.
+    Basic,
+    /// In a header of its own.
+    Header(String),
+}
+
+impl ApiAccess {
+    /// The access to a simulator.
+    pub(crate) fn simulated(key: String, base_url: String) -> Self {
+        Self {
+            pair: pair(&key),
+            key: Some(key.into()),
+            header: None,
+            base_url,
+            source: KeySource::Simulator,
+            is_simulated: true,
+            was_trimmed: false,
+        }
+    }
+
+    /// The key, where there is one.
+    pub(crate) fn key(&self) -> Option<&SecretString> {
+        self.key.as_ref()
+    }
+
+    /// What requests show to be allowed, in the form of `--auth-header`, or else in this one.
+    pub(crate) fn credential(&self, form: &CredentialForm) -> CliResult<Option<Credential>> {
+        let Some(key) = &self.key else {
+            return Ok(None);
+        };
+        let credential = match (&self.header, form) {
+            (Some(header), _) => Credential::api_key(header.clone(), key),
+            (None, CredentialForm::Bearer) => Credential::bearer(key),
+            (None, CredentialForm::Header(name)) => {
+                KeyHeader::new(name).and_then(|header| Credential::api_key(header, key))
+            }
+            (None, CredentialForm::Basic) => {
+                let Some((user, password)) = &self.pair else {
+                    let what =
+                        "the server wants a user and a password, and the key is not USER:PASSWORD";
+                    return Err(CliError::new(Code::Config, what).why(self.came_from()));
+                };
+                Credential::basic(user, password)
+            }
+        };
+        let credential = credential.map_err(|error| {
+            CliError::new(Code::Config, error.to_string()).why(self.came_from())
+        })?;
+        Ok(Some(credential))
+    }
+
+    fn came_from(&self) -> String {
+        format!("The key came from {}. Nothing was sent.", self.source)
+    }
+
+    /// What a printed command needs to find the same key and to send it in the same form, with a space in front.
+    pub(crate) fn flag(&self) -> String {
+        let header = match &self.header {
+            Some(header) => format!(" --auth-header {}", header.name()),
+            None => String::new(),
+        };
+        self.source.flag() + &header
+    }
 }
 
 /// Where a key came from.
@@ -41,6 +113,8 @@ pub(crate) enum KeySource {
     Stdin,
     /// The simulator in this process.
     Simulator,
+    /// Nowhere: there is none, and none is needed.
+    None,
 }
 
 impl fmt::Display for KeySource {
@@ -50,6 +124,7 @@ impl fmt::Display for KeySource {
             Self::File(path) => write!(f, "the file {}", path.display()),
             Self::Stdin => f.write_str("stdin"),
             Self::Simulator => f.write_str("the simulator"),
+            Self::None => f.write_str("nowhere: none was given"),
         }
     }
 }
@@ -63,7 +138,7 @@ impl KeySource {
                 format!(" --key-file {}", crate::shell::quote(&path))
             }
             Self::Stdin => " --key-stdin".to_owned(),
-            Self::Variable(_) | Self::Simulator => String::new(),
+            Self::Variable(_) | Self::Simulator | Self::None => String::new(),
         }
     }
 }
@@ -71,42 +146,61 @@ impl KeySource {
 /// The account that options and environment name; the key's shape is checked before anything is sent.
 pub(crate) fn api_access<P: Platform>(global: &Global) -> CliResult<ApiAccess> {
     let names = P::DEFAULTS;
-    let (text, source) = if global.key_stdin {
-        (
-            read_key(std::io::stdin().lock(), "stdin")?,
-            KeySource::Stdin,
-        )
-    } else if let Some(path) = &global.key_file {
-        (key_file(path)?, KeySource::File(path.clone()))
-    } else {
-        match variable(names.key_variable)?.filter(|key| !key.is_empty()) {
-            Some(key) => (key, KeySource::Variable(names.key_variable)),
-            None => return Err(no_key::<P>()),
-        }
+    let (text, source) = match given_key(global, names.key_variable)? {
+        Some((text, source)) => (Some(text), source),
+        None if names.key_is_optional => (None, KeySource::None),
+        None => return Err(no_key::<P>()),
     };
-    let was_trimmed = text.ends_with('\n');
-    let key = SecretString::from(text);
-    let credential = Credential::bearer(&key).map_err(|error| {
-        CliError::new(Code::Config, error.to_string())
-            .why(format!("The key came from {source}. Nothing was sent."))
-            .why(P::KEYS)
-            .next("see", "taskward help environment", "where keys come from")
-    })?;
-    let is_simulated = names
-        .simulated_key
-        .is_some_and(|prefix| credential.starts_with(prefix));
+    let header = global.auth_header.as_deref().map(|name| {
+        KeyHeader::new(name).map_err(|error| {
+            let what = format!("--auth-header {name}: {error}");
+            CliError::input(what).why("Nothing was sent.")
+        })
+    });
     let base_url = match variable(names.base_url_variable)? {
         Some(url) if !url.trim().is_empty() => url,
         _ => names.base_url.to_owned(),
     };
-    Ok(ApiAccess {
-        key,
-        redactor: credential,
+    let mut access = ApiAccess {
+        was_trimmed: text.as_ref().is_some_and(|text| text.ends_with('\n')),
+        pair: text.as_deref().and_then(pair),
+        key: text.map(SecretString::from),
+        header: header.transpose()?,
         base_url,
         source,
-        is_simulated,
-        was_trimmed,
-    })
+        is_simulated: false,
+    };
+    // Whatever form the server wants, a key that cannot be sent at all is refused here.
+    let credential = access
+        .credential(&CredentialForm::Bearer)
+        .map_err(|error| {
+            error
+                .why(P::KEYS)
+                .next("see", "taskward help environment", "where keys come from")
+        })?;
+    access.is_simulated = names
+        .simulated_key
+        .is_some_and(|prefix| credential.is_some_and(|credential| credential.starts_with(prefix)));
+    Ok(access)
+}
+
+/// A user and a password, where a key is both.
+fn pair(key: &str) -> Option<(String, SecretString)> {
+    let (user, password) = key.trim_end_matches(['\r', '\n']).split_once(':')?;
+    Some((user.to_owned(), password.into()))
+}
+
+/// The key that an option names, or else the environment, and where it came from.
+fn given_key(global: &Global, name: &'static str) -> CliResult<Option<(String, KeySource)>> {
+    if global.key_stdin {
+        let key = read_key(std::io::stdin().lock(), "stdin")?;
+        return Ok(Some((key, KeySource::Stdin)));
+    }
+    if let Some(path) = &global.key_file {
+        return Ok(Some((key_file(path)?, KeySource::File(path.clone()))));
+    }
+    let key = variable(name)?.filter(|key| !key.is_empty());
+    Ok(key.map(|key| (key, KeySource::Variable(name))))
 }
 
 /// What is said where a key is missing.

@@ -47,8 +47,10 @@ line_types! {
         "its status: status, known, elapsed_ms; from taskward status: status, exit, title, created_at, updated_at, question, platform_data";
     TaskEvent = "task.event",
         "an event of the platform: seq, platform_data (the event as the server sent it)";
+    Output = "output",
+        "a piece of the answer as it comes, on platforms whose answers come in pieces: artifact, name, append (it follows what came before; otherwise it takes its place), last, text, parts; the whole answer stands in task.result";
     QuestionOpened = "question.opened",
-        "the agent asks: id, kind (text, approval, data, or the platform's word), text, messages, payload, asked_at";
+        "the agent asks: id, kind (text, approval, data, authentication, or the platform's word), text, messages, payload, asked_at";
     QuestionAnswered = "question.answered",
         "what became of an answer from here: question_id, outcome (applied, refused, gone, not_sent, unknown), reason, detail";
     QuestionWithdrawn = "question.withdrawn",
@@ -62,7 +64,7 @@ line_types! {
     TaskDetached = "task.detached",
         "the last line when the task keeps running without this command: the fields of error, and questions (those that wait for an answer, as in question.opened)";
     TaskResult = "task.result",
-        "the last line of a success: exit 0 (3 when cancel finds the task failed), status, data, text, damaged (some text was lost on its way: U+FFFD stands where it was), confirmed, platform_data (the result or the run as the server sent it)";
+        "the last line of a success, without a task where the agent answered at once and made none: exit 0 (3 when cancel finds the task failed), status, data, text, damaged (some text was lost on its way: U+FFFD stands where it was), confirmed, platform_data (the result or the run as the server sent it)";
     Error = "error",
         "the last line otherwise: code, exit, message, retry (no, later), retry_after (seconds), question_id, intent_id, request_id, http_status, reason (the platform's code), attempts, cancel (what became of the request to stop the task), next (commands to go on with, each an array of words)";
     Task = "task",

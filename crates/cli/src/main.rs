@@ -1,6 +1,7 @@
 //! `taskward`: agent tasks from a shell. See `taskward --help`.
 
 mod again;
+mod agent_url;
 mod answers;
 mod args;
 mod calls;
@@ -22,6 +23,7 @@ mod follow;
 mod hidden;
 mod keys;
 mod lines;
+mod opening;
 mod out;
 mod pages;
 mod platform;
@@ -30,6 +32,7 @@ mod print;
 mod registry;
 mod report;
 mod sent;
+mod server;
 mod shell;
 mod shown;
 mod signals;

@@ -12,6 +12,7 @@ use taskward::core::Credential;
 use taskward::core::sanitise::{self, clean};
 use tokio::sync::Notify;
 
+use crate::agent_url::AgentUrl;
 use crate::args::{ColorWhen, Global};
 use crate::codes::Code;
 use crate::error::{CliError, CliResult};
@@ -44,7 +45,9 @@ pub(crate) struct Out {
     flowed: Mutex<Option<Instant>>,
     /// Whether text may flow: a person reads along.
     flows: bool,
-    redactor: OnceLock<Credential>,
+    redactors: Mutex<Vec<Credential>>,
+    /// The agent whose tasks are told of, where the provider has many servers.
+    agent: OnceLock<AgentUrl>,
     failure: Mutex<Option<io::Error>>,
     failed: Notify,
     /// Whether stdout took no more: whatever still has to be said goes to stderr.
@@ -79,7 +82,8 @@ impl Out {
             open_line: AtomicBool::new(false),
             flowed: Mutex::new(None),
             flows: io::stderr().is_terminal() && !global.json && !global.quiet,
-            redactor: OnceLock::new(),
+            redactors: Mutex::default(),
+            agent: OnceLock::new(),
             failure: Mutex::new(None),
             failed: Notify::new(),
             broken: AtomicBool::new(false),
@@ -133,18 +137,32 @@ impl Out {
         self.several.load(Ordering::Relaxed)
     }
 
+    /// The tasks that are told of are this agent's.
+    pub(crate) fn of_agent(&self, agent: AgentUrl) {
+        // A command goes to one agent.
+        let _ = self.agent.set(agent);
+    }
+
+    /// That agent.
+    pub(crate) fn agent(&self) -> Option<AgentUrl> {
+        self.agent.get().cloned()
+    }
+
     /// From now on this key is printed nowhere.
     pub(crate) fn redact(&self, redactor: Credential) {
-        // One account per process: it is set once.
-        let _ = self.redactor.set(redactor);
+        // One account per process: one key, in at most a few forms.
+        let redactors = self.redactors.lock();
+        redactors
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(redactor);
     }
 
     /// A text without the key; one for a terminal is cleaned before, which may join what stood apart.
     fn safe(&self, text: &str) -> String {
-        match self.redactor.get() {
-            Some(redactor) => redactor.redact(text),
-            None => text.to_owned(),
-        }
+        let redactors = self.redactors.lock();
+        let redactors = redactors.unwrap_or_else(PoisonError::into_inner);
+        let remove = |text: String, redactor: &Credential| redactor.redact(&text);
+        redactors.iter().fold(text.to_owned(), remove)
     }
 
     // --- stdout --------------------------------------------------------------------------------------------------

@@ -6,12 +6,14 @@ use serde_json::{Map, Value};
 use taskward::core::RawEvent;
 use taskward::core::sanitise::one_line;
 use taskward::event::Status;
-use taskward::{Question, TaskId};
+use taskward::{Question, Snapshot};
 use taskward_sim::Sim;
 
+use crate::agent_url::AgentUrl;
 use crate::codes::Code;
 use crate::error::{CliError, CliResult};
 use crate::registry::{Feature, ProviderName, Registered, on_platform};
+use crate::report::joined;
 use crate::task_ref::TaskRef;
 
 /// A command to go on with: its label, the command without `taskward`, a note.
@@ -49,8 +51,18 @@ pub(crate) trait Platform: Registered {
         "Its documentation names no such call."
     }
 
+    /// The agent that what is kept of a task says it is of.
+    fn agent_of(_kept: &Snapshot) -> Option<AgentUrl> {
+        None
+    }
+
     /// Server and key in a simulator.
     fn simulated(sim: &Sim) -> (String, String);
+
+    /// The agent of this name in a simulator, or the one that is meant where none is named, as a URL.
+    fn simulated_agent(_sim: &Sim, _agent: Option<&str>) -> CliResult<Option<String>> {
+        Ok(None)
+    }
 
     /// What a simulator can be asked to do, in a line.
     fn scenarios(sim: &Sim) -> String;
@@ -85,6 +97,11 @@ pub(crate) trait Platform: Registered {
             one_line(&event.name),
             content,
         ]
+    }
+
+    /// What an event is for people who read along, a line each.
+    fn told(event: &RawEvent) -> Vec<String> {
+        vec![joined(Self::cells(event))]
     }
 
     /// What an event does to the text that the agent says.
@@ -151,10 +168,10 @@ impl Transcript {
 /// What the program asks of a platform whose type is forgotten.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Words {
-    pub(crate) task: fn(TaskId) -> TaskRef,
     pub(crate) stuck: fn(&TaskRef, &Status) -> Option<Hint>,
     pub(crate) is_over: fn(&Status) -> bool,
     pub(crate) cells: fn(&RawEvent) -> [String; 4],
+    pub(crate) told: fn(&RawEvent) -> Vec<String>,
     pub(crate) piece: fn(&RawEvent) -> Option<Piece>,
     pub(crate) change: fn(&RawEvent) -> Option<(&str, &str)>,
 }
@@ -162,10 +179,10 @@ pub(crate) struct Words {
 impl Words {
     pub(crate) fn of<P: Platform>() -> Self {
         Self {
-            task: TaskRef::of::<P>,
             stuck: P::stuck,
             is_over: P::is_over,
             cells: P::cells,
+            told: P::told,
             piece: P::piece,
             change: P::change,
         }

@@ -41,17 +41,18 @@ impl Destination {
         matches!(self.part, Some(Print::Summary))
     }
 
-    /// Prints the answer of a task that ended well; `said` is what the agent was seen to say.
+    /// Prints the answer of a task that ended well, or of an agent that answered without one; `said` is what the agent was seen to say.
     pub(crate) fn deliver<P: Platform>(
         &self,
         connection: &Connection<P>,
-        task: &TaskRef,
+        task: Option<&TaskRef>,
         answer: &P::Output,
         said: Option<&str>,
     ) -> CliResult<Exit> {
         let out = &connection.out;
         out.still();
         let again = |error: CliError, note| {
+            let Some(task) = task else { return error };
             let command = connection.about("result", task);
             match connection.sim() {
                 None => error.next("see", command, note),

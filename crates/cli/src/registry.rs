@@ -8,8 +8,10 @@ use taskward::Provider as _;
 use taskward::core::Capabilities;
 use taskward::error::doctor::Examined;
 
+use crate::agent_url::AgentNaming;
+
 /// A provider that stands in this registry.
-pub(crate) trait Registered: Examined {
+pub(crate) trait Registered: Examined + AgentNaming {
     /// Its name in options and in front of ids.
     const ID: ProviderName;
     /// Its name for people.
@@ -54,6 +56,7 @@ macro_rules! platforms {
 platforms! { $
     Nanonets = taskward::nanonets::Nanonets, "Nanonets";
     AgentHarness = taskward::agent_harness::AgentHarness, "Agent Harness";
+    A2a = taskward::a2a::A2a, "A2A";
 }
 
 impl ProviderName {
@@ -73,6 +76,13 @@ impl ProviderName {
     /// What it can do.
     pub(crate) fn capabilities(self) -> Capabilities {
         on_platform!(self, P => P::CAPABILITIES)
+    }
+
+    /// The provider whose agents are named as this one is, where its form tells that.
+    pub(crate) fn of_agent(agent: &str) -> Option<Self> {
+        let is_url = agent.contains("://");
+        let has_urls = |name: &Self| on_platform!(*name, P => P::AGENTS_HAVE_URLS);
+        is_url.then(|| Self::ALL.into_iter().find(has_urls))?
     }
 
     /// Its name for people.
@@ -158,7 +168,8 @@ mod tests {
                 .next()
                 .expect("a part");
             let variants = ProviderName::ALL.map(|name| format!("ProviderName::{name:?}"));
-            let crates = ["nanonets::", "agent_harness::"].map(|name| format!("taskward::{name}"));
+            let crates =
+                ["nanonets::", "agent_harness::", "a2a::"].map(|name| format!("taskward::{name}"));
             let names = variants.iter().chain(&crates);
             if names.into_iter().any(|name| code.contains(name)) {
                 let name = path.file_name().expect("a name");

@@ -14,6 +14,11 @@ pub(crate) enum StartKind {
         /// The command line that starts another one.
         command: String,
     },
+    /// A start whose task is found by an id of ours, and that is never repeated.
+    Traced {
+        /// The command line that starts another one.
+        command: String,
+    },
     /// A start under a key.
     Keyed(Keyed),
     /// A message to a task.

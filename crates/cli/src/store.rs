@@ -18,7 +18,8 @@ use crate::command_line;
 use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::out::Out;
-use crate::registry::ProviderName;
+use crate::platform::Platform as _;
+use crate::registry::{ProviderName, on_platform};
 use crate::shown::{self, Log};
 use crate::task_ref::TaskRef;
 
@@ -361,6 +362,13 @@ impl TaskStore {
         of_task.next().map(|newest| newest.snapshot)
     }
 
+    /// What was kept last of this task, on whatever server.
+    pub(crate) fn kept(&self, task: &TaskRef) -> Option<Snapshot> {
+        let entries = self.listing().unwrap_or_default().entries.into_iter();
+        let mut of_task = entries.filter(|entry| task_of(entry).as_ref() == Some(task));
+        of_task.next().map(|newest| newest.snapshot)
+    }
+
     /// The record of which questions of a task of this server were shown and answered here.
     pub(crate) fn log(&self, task: &TaskRef, origin: &str) -> Log {
         Log::of(self.0.journal.folder(), task, origin)
@@ -492,7 +500,8 @@ fn is_same_work(one: &Snapshot, other: &Snapshot) -> bool {
 pub(crate) fn task_of(entry: &Entry) -> Option<TaskRef> {
     let provider = ProviderName::named(entry.snapshot.provider())?;
     let id: TaskId = entry.snapshot.task()?.clone();
-    Some(TaskRef::named(provider, id))
+    let agent = on_platform!(provider, P => P::agent_of(&entry.snapshot));
+    Some(TaskRef::new(provider, agent, id))
 }
 
 /// Tells once that another process is waited for.

@@ -1,13 +1,14 @@
-//! Names of tasks on the command line: `PROVIDER:ID`, or an id alone.
+//! Names of tasks on the command line: `PROVIDER:ID`, or an id alone. Where a provider has many servers, the name says
+//! which: `PROVIDER:URL#ID`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use taskward::TaskId;
 
+use crate::agent_url::{AgentNaming as _, AgentUrl};
 use crate::hidden::is_hidden;
-use crate::registry::ProviderName;
-use crate::registry::Registered;
+use crate::registry::{ProviderName, on_platform};
 use crate::shell::quote;
 
 /// The longest id that is taken: more than a URL's path has room for makes no sense.
@@ -17,6 +18,7 @@ const MAX_ID: usize = 2048;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TaskArg {
     provider: Option<ProviderName>,
+    agent: Option<AgentUrl>,
     id: TaskId,
 }
 
@@ -31,10 +33,16 @@ impl TaskArg {
         &self.id
     }
 
-    /// The task, of this provider.
-    pub(crate) fn of(&self, provider: ProviderName) -> TaskRef {
+    /// The agent that was named.
+    pub(crate) fn agent(&self) -> Option<&AgentUrl> {
+        self.agent.as_ref()
+    }
+
+    /// The task, of this provider, and of this agent where its name does not say which.
+    pub(crate) fn of(&self, provider: ProviderName, agent: Option<AgentUrl>) -> TaskRef {
         TaskRef {
             provider,
+            agent: self.agent.clone().or(agent),
             id: self.id.clone(),
         }
     }
@@ -44,21 +52,29 @@ impl TaskArg {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TaskRef {
     provider: ProviderName,
+    agent: Option<AgentUrl>,
     id: TaskId,
 }
 
 impl TaskRef {
-    /// The task of this id.
-    pub(crate) fn of<P: Registered>(id: TaskId) -> Self {
+    /// The task of this id, of this agent where the provider has many servers.
+    pub(crate) fn new(provider: ProviderName, agent: Option<AgentUrl>, id: TaskId) -> Self {
         Self {
-            provider: P::ID,
+            provider,
+            agent,
             id,
         }
     }
 
-    /// The task of this id, of a provider that is known by name only.
-    pub(crate) fn named(provider: ProviderName, id: TaskId) -> Self {
-        Self { provider, id }
+    /// The task of this id, of a provider with one server.
+    #[cfg(test)]
+    pub(crate) fn of<P: crate::registry::Registered>(id: TaskId) -> Self {
+        Self::new(P::ID, None, id)
+    }
+
+    /// The agent that it is of, where the provider has many servers.
+    pub(crate) fn agent(&self) -> Option<&AgentUrl> {
+        self.agent.as_ref()
     }
 
     /// Whose it is.
@@ -94,13 +110,21 @@ impl FromStr for TaskArg {
             },
             _ => (None, text),
         };
+        let (agent, id) = match provider {
+            Some(provider) => split(provider, id)?,
+            None => (None, id),
+        };
         if id.len() > MAX_ID {
             return Err(format!(
                 "the id has {} bytes, and an id has at most {MAX_ID}",
                 id.len()
             ));
         }
-        match decode(id).as_str() {
+        let decoded = match agent {
+            Some(_) => percent_decoded(id)?,
+            None => decode(id),
+        };
+        match decoded.as_str() {
             "" => Err("the id is empty".to_owned()),
             "." | ".." => Err(format!("{id:?} is not an id")),
             decoded if decoded.chars().any(char::is_control) => {
@@ -108,19 +132,42 @@ impl FromStr for TaskArg {
             }
             id => Ok(Self {
                 provider,
+                agent,
                 id: TaskId::new(id),
             }),
         }
     }
 }
 
+/// The agent and the id in what stands behind a provider's name.
+fn split(provider: ProviderName, text: &str) -> Result<(Option<AgentUrl>, &str), String> {
+    // An id of a provider with one server may hold anything.
+    match (
+        on_platform!(provider, P => P::AGENTS_HAVE_URLS),
+        text.rsplit_once('#'),
+    ) {
+        (true, Some((url, id))) => {
+            let agent = on_platform!(provider, P => P::agent_url(url))?;
+            Ok((Some(agent), id))
+        }
+        _ => Ok((None, text)),
+    }
+}
+
 fn is_word(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b == b'-';
+    !name.is_empty() && name.bytes().all(is_plain) || ProviderName::named(name).is_some()
 }
 
 impl fmt::Display for TaskRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.provider, encode(self.id.as_str()))
+        match &self.agent {
+            Some(agent) => {
+                let id = percent_encoded(self.id.as_str());
+                write!(f, "{}:{agent}#{id}", self.provider)
+            }
+            None => write!(f, "{}:{}", self.provider, encode(self.id.as_str())),
+        }
     }
 }
 
@@ -159,13 +206,52 @@ fn decode(text: &str) -> String {
     String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
+/// An id behind a URL: every byte that is not plain in a URL is percent-encoded.
+fn percent_encoded(id: &str) -> String {
+    let mut out = String::with_capacity(id.len());
+    for byte in id.bytes() {
+        match byte {
+            b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            byte if byte.is_ascii_alphanumeric() => out.push(char::from(byte)),
+            byte => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+/// The id that was percent-encoded as `text`.
+fn percent_decoded(text: &str) -> Result<String, String> {
+    let wrong = || format!("{text:?} is no id: it is not percent-encoded as it should be");
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        rest = match (first, after) {
+            (b'%', [high, low, rest @ ..]) => {
+                bytes.push(byte_of(*high, *low).ok_or_else(wrong)?);
+                rest
+            }
+            (b'%', _) => return Err(wrong()),
+            (byte, rest) => {
+                bytes.push(*byte);
+                rest
+            }
+        };
+    }
+    String::from_utf8(bytes).map_err(|_| wrong())
+}
+
+/// The byte of two hexadecimal digits.
+fn byte_of(high: u8, low: u8) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
+}
+
 /// The byte that `text` begins with the code of, when it is one that is ever encoded: `%41` stays what it is.
 fn code(text: &[u8]) -> Option<u8> {
     let [b'%', high, low, ..] = text else {
         return None;
     };
-    let digit = |byte: &u8| char::from(*byte).to_digit(16);
-    let byte = u8::try_from(digit(high)? * 16 + digit(low)?).ok()?;
+    let byte = byte_of(*high, *low)?;
     (byte == b'%' || !(0x20..0x7f).contains(&byte)).then_some(byte)
 }
 
@@ -176,7 +262,7 @@ mod tests {
 
     fn named(text: &str) -> Result<TaskRef, String> {
         let task: TaskArg = text.parse()?;
-        Ok(task.of(task.provider().unwrap_or(ProviderName::DEFAULT)))
+        Ok(task.of(task.provider().unwrap_or(ProviderName::DEFAULT), None))
     }
 
     #[test]
@@ -214,6 +300,45 @@ mod tests {
                 true => assert!(named(shown).is_err() && named(id).is_err(), "{shown}"),
                 false => assert_eq!(named(shown), Ok(task)),
             }
+        }
+    }
+
+    #[test]
+    fn a_task_of_an_agent_is_named_by_its_url_and_its_id_in_a_way_that_any_machine_reads() {
+        for (url, id, shown) in [
+            ("https://a.example", "t-1", "a2a:https://a.example#t-1"),
+            (
+                "https://a.example/travel/.well-known/agent-card.json",
+                "thread:run/1",
+                "a2a:https://a.example/travel#thread%3Arun%2F1",
+            ),
+            (
+                "http://127.0.0.1:8/.well-known/agent-card.json?assistant_id=x",
+                "a#b%20 é",
+                "a2a:http://127.0.0.1:8/.well-known/agent-card.json?assistant_id=x#a%23b%2520%20%C3%A9",
+            ),
+        ] {
+            let agent = <taskward::a2a::A2a as crate::agent_url::AgentNaming>::agent_url(url);
+            let task = TaskRef::new(
+                ProviderName::named("a2a").expect("a provider"),
+                Some(agent.expect(url)),
+                id.into(),
+            );
+            assert_eq!(task.to_string(), shown);
+            assert_eq!(named(shown), Ok(task));
+        }
+        for text in [
+            "a2a:https://a.example#",
+            "a2a:https://a.example#..",
+            "a2a:https://a.example#%0A",
+            "a2a:https://a.example#%zz",
+            "a2a:https://a.example#a%2",
+            "a2a:http://a.example#t",
+            "a2a:https://user:secret@a.example#t",
+            "a2a:#t",
+        ] {
+            let error = named(text).expect_err(text);
+            assert!(!error.contains("secret"), "{error}");
         }
     }
 

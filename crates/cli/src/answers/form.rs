@@ -54,7 +54,7 @@ fn kind(value: &Value) -> &'static str {
 /// The answer that a command printed: words for a question in words, else `{"approve": true}`, `{"reject": "why"}` or
 /// `{"input": {...}}`.
 pub(super) fn printed(kind: &QuestionKind, text: String) -> Result<Answer, String> {
-    if *kind == QuestionKind::Text {
+    if matches!(kind, QuestionKind::Text | QuestionKind::Authentication) {
         return Ok(Answer::text(text));
     }
     const FORMS: &str = "{\"approve\": true}, {\"reject\": \"WHY\"} or {\"input\": {...}}";

@@ -12,6 +12,7 @@ use super::label;
   taskward ls --agent invoice --since 2h
   taskward ls --title march --since 2026-03-01T00:00:00Z --until 2026-04-01T00:00:00Z
   taskward ls --limit 200 --json | jq -r .task
+  taskward ls --agent https://agents.example/travel --status input-required
   taskward ls --local")]
 pub(crate) struct Ls {
     /// Only what the journal of this machine has, of every provider; nothing is sent
@@ -20,8 +21,8 @@ pub(crate) struct Ls {
     /// Only tasks in these states
     #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = PossibleValuesParser::new(TASK_STATUSES))]
     pub(crate) status: Vec<String>,
-    /// Only this agent's, by id or exact name
-    #[arg(long, value_name = "ID or NAME", value_parser = label)]
+    /// Only this agent's, by id or exact name (Nanonets), or by its URL (A2A)
+    #[arg(long, value_name = "ID, NAME or URL", value_parser = label)]
     pub(crate) agent: Option<String>,
     /// Only tasks made since: a time span as in 2h, or an RFC 3339 time
     #[arg(long, value_name = "WHEN")]
@@ -37,7 +38,7 @@ pub(crate) struct Ls {
     pub(crate) limit: u32,
 }
 
-const TASK_STATUSES: [&str; 8] = [
+const TASK_STATUSES: [&str; 14] = [
     "pending",
     "queued",
     "running",
@@ -46,6 +47,12 @@ const TASK_STATUSES: [&str; 8] = [
     "completed",
     "failed",
     "stopped",
+    "submitted",
+    "working",
+    "input-required",
+    "auth-required",
+    "canceled",
+    "rejected",
 ];
 
 const AGENT_STATUSES: [&str; 3] = ["draft", "published", "archived"];
@@ -69,13 +76,14 @@ pub(crate) enum Agents {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         limit: Option<u32>,
     },
-    /// Show an agent with its configuration
+    /// Show an agent with its configuration, or the card of an agent with a URL
     #[command(after_help = "Examples:
   taskward agents show invoices
+  taskward agents show https://agents.example/travel
   taskward agents show invoices | jq .config")]
     Show {
-        /// The agent, by id or exact name
-        #[arg(value_name = "ID or NAME", value_parser = label)]
+        /// The agent, by id or exact name (Nanonets), or by its URL or that of its card (A2A)
+        #[arg(value_name = "ID, NAME or URL", value_parser = label)]
         agent: String,
     },
     /// Create an agent: it can be run at once
@@ -104,6 +112,16 @@ Prints the id of the new version.")]
         #[arg(value_name = "ID or NAME", value_parser = label)]
         agent: String,
     },
+}
+
+impl Agents {
+    /// The agent that is named, where that may be a URL.
+    pub(crate) fn named(&self) -> Option<&str> {
+        match self {
+            Self::Show { agent } => Some(agent),
+            _ => None,
+        }
+    }
 }
 
 /// `agents create`.

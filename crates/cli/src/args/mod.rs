@@ -15,8 +15,8 @@ use taskward_sim::FaultRule;
 
 use crate::codes::Code;
 use crate::error::{CliError, CliResult};
-use crate::platform::{Print, able};
-use crate::registry::{Feature, ProviderName};
+use crate::platform::{Platform, Print, able};
+use crate::registry::{Feature, ProviderName, on_platform};
 use crate::task_ref::{TaskArg, TaskRef};
 
 pub(crate) use doctor::Doctor;
@@ -34,6 +34,7 @@ pub(crate) use runs::{Approve, Events, Input, Reject, ResumeRun, Usage};
   taskward run --agent invoice -f a.pdf -f b.pdf 'Extract the line items.'
   id=$(taskward run --agent invoice -f a.pdf --detach); taskward watch $id
   taskward run --sim --provider agent-harness 'Write to the team.' --on-approval approve
+  taskward run --sim --provider a2a --agent work 'Count to ten.'
   taskward help exit-codes     topics: environment, exit-codes, json, questions, recovery, simulator"
 )]
 pub(crate) struct Cli {
@@ -47,7 +48,7 @@ pub(crate) struct Cli {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options everywhere")]
 pub(crate) struct Global {
-    /// Whose tasks: nanonets or agent-harness [default: what the task's name says, or else nanonets]
+    /// Whose tasks: nanonets, agent-harness or a2a [default: what the task's name says, or else nanonets]
     #[arg(
         long,
         global = true,
@@ -76,6 +77,12 @@ pub(crate) struct Global {
     /// Read the API key from stdin
     #[arg(long, global = true)]
     pub(crate) key_stdin: bool,
+    /// Send the API key in this header, instead of as a bearer key
+    #[arg(long, global = true, value_name = "NAME", value_parser = label)]
+    pub(crate) auth_header: Option<String>,
+    /// Let the API key go to this server, too, where only a task's name or an agent's card names it; may be repeated
+    #[arg(long, global = true, value_name = "URL", value_parser = label)]
+    pub(crate) allow_origin: Vec<String>,
     /// Write nothing down: a start whose reply is lost cannot be recovered
     #[arg(long, global = true)]
     pub(crate) no_journal: bool,
@@ -155,15 +162,17 @@ pub(crate) enum Command {
   taskward run --sim --agent asker 'Convert 5.' --answer EUR
   taskward run --sim --provider agent-harness 'Write to the team.' --on-approval approve
   taskward run --provider agent-harness --idempotency-key nightly-7 --input '{\"goal\": \"Report.\"}'
+  taskward run --sim --provider a2a --agent artifacts 'Convert 5.' --data '{\"to\": \"EUR\"}'
+  taskward run --agent https://agents.example/travel 'To Lisbon.'
   taskward run --again $run")]
 pub(crate) struct Run {
-    /// The agent, by id or exact name (Nanonets)
-    #[arg(long, value_name = "ID or NAME", value_parser = label)]
+    /// The agent, by id or exact name (Nanonets), or by its URL or that of its card (A2A)
+    #[arg(long, value_name = "ID, NAME or URL", value_parser = label)]
     pub(crate) agent: Option<String>,
     /// What to do: a prompt, the goal of a task; - reads it from stdin
     #[arg(value_name = "PROMPT or -")]
     pub(crate) prompt: Option<String>,
-    /// Send a file; - is stdin (Nanonets)
+    /// Send a file; - is stdin (Nanonets, A2A)
     #[arg(
         short,
         long = "file",
@@ -177,10 +186,13 @@ pub(crate) struct Run {
     /// Hints for the output (Nanonets)
     #[arg(long, value_name = "TEXT|@FILE")]
     pub(crate) instructions: Option<String>,
+    /// Data to send beside the prompt: any JSON (A2A)
+    #[arg(long, value_name = "JSON|@FILE")]
+    pub(crate) data: Option<String>,
     /// The input of the task, a JSON object; the prompt becomes its goal (Agent Harness)
     #[arg(long, value_name = "JSON|@FILE")]
     pub(crate) input: Option<String>,
-    /// Data of your own to keep with the task, a JSON object (Agent Harness)
+    /// Data of your own to keep with the task, a JSON object (Agent Harness, A2A)
     #[arg(long, value_name = "JSON|@FILE")]
     pub(crate) metadata: Option<String>,
     /// The workspace that the task is accounted to (Agent Harness)
@@ -197,7 +209,8 @@ pub(crate) struct Run {
         long,
         value_name = "TASK",
         conflicts_with_all = [
-            "agent", "prompt", "files", "output_schema", "instructions", "input", "metadata", "workspace", "subject", "sim",
+            "agent", "prompt", "files", "output_schema", "instructions", "data", "input", "metadata", "workspace", "subject",
+            "sim",
         ]
     )]
     pub(crate) again: Option<TaskArg>,
@@ -236,10 +249,10 @@ pub(crate) struct Follow {
     /// Exit when the task waits for a review in the dashboard, instead of waiting for it (Nanonets)
     #[arg(long)]
     pub(crate) no_wait_review: bool,
-    /// Stop the task on Ctrl-C, and wait until it has stopped; a second Ctrl-C does not wait (Nanonets)
+    /// Stop the task on Ctrl-C, and wait until it has stopped; a second Ctrl-C does not wait (Nanonets, A2A)
     #[arg(long)]
     pub(crate) cancel_on_interrupt: bool,
-    /// Stop the task when --timeout or --answer-timeout is reached, and wait until it has stopped (Nanonets)
+    /// Stop the task when --timeout or --answer-timeout is reached, and wait until it has stopped (Nanonets, A2A)
     #[arg(long)]
     pub(crate) cancel_on_timeout: bool,
     /// Write the answer to this file, too
@@ -466,7 +479,7 @@ pub(crate) struct Api {
   taskward sim --fault status:code=503,probability=0.3,on=run --fault latency:for=2s,count=5
 
 A command behind -- finds NANONETS_API_KEY, NANONETS_BASE_URL, AGENT_HARNESS_API_KEY, AGENT_HARNESS_BASE_URL,
-TASKWARD_SIM_URL and TASKWARD_SIM_SEED in its environment. The simulator ends with it, and so does taskward, with the
+A2A_API_KEY, A2A_BASE_URL, TASKWARD_SIM_URL and TASKWARD_SIM_SEED in its environment. The simulator ends with it, and so does taskward, with the
 command's exit code (128 and the signal's number when a signal killed it; 127 when there is no such command, 126 when it
 cannot be run). A Ctrl-C and SIGTERM are the command's to heed; a second one kills it.
 
@@ -537,8 +550,14 @@ impl Global {
     }
 
     /// The provider of a command that names no task: the one that was named, or the first that can do it.
-    pub(crate) fn provider_for(&self, feature: Feature) -> CliResult<ProviderName> {
-        let provider = self.provider.unwrap_or_else(|| first_able(feature));
+    /// An agent that is named may tell which one it is.
+    pub(crate) fn provider_for(
+        &self,
+        feature: Feature,
+        agent: Option<&str>,
+    ) -> CliResult<ProviderName> {
+        let named = self.provider.or(agent.and_then(ProviderName::of_agent));
+        let provider = named.unwrap_or_else(|| first_able(feature));
         able(provider, feature)?;
         Ok(provider)
     }
@@ -564,7 +583,7 @@ impl Global {
             (Some(provider), _) | (None, Some(provider)) => provider,
             (None, None) => fallback,
         };
-        Ok(task.of(provider))
+        on_platform!(provider, P => of_agent::<P>(task))
     }
 
     /// The task, of the provider that its name or `--provider` says, or else of the one that is meant where none is named.
@@ -627,6 +646,25 @@ pub(crate) fn time(text: &str) -> Result<Duration, String> {
         return Ok(Duration::from_secs(seconds));
     }
     humantime::parse_duration(text).map_err(|e| format!("{e}: write it as 90s, 10m or 2h"))
+}
+
+/// The task, of the agent that its name says, or else of the one of the settings.
+fn of_agent<P: Platform>(task: &TaskArg) -> CliResult<TaskRef> {
+    if !P::AGENTS_HAVE_URLS || task.agent().is_some() {
+        return Ok(task.of(P::ID, None));
+    }
+    let variable = P::DEFAULTS.base_url_variable;
+    let named = from_environment(variable, P::agent_url)?;
+    let Some(agent) = named else {
+        let what = format!("which agent is the task {:?} of?", task.id().as_str());
+        let why = format!(
+            "A task of {} is named {}:URL#ID, with the URL of its agent; an id alone is one of the agent of {variable}. Nothing was sent.",
+            P::TITLE,
+            P::NAME
+        );
+        return Err(CliError::new(Code::Usage, what).why(why));
+    };
+    Ok(task.of(P::ID, Some(agent)))
 }
 
 /// The first provider that can do something.

@@ -14,11 +14,12 @@ use crate::error::{CliError, CliResult};
 use crate::exact;
 use crate::exit::Exit;
 use crate::lines::pretty;
+use crate::server::At;
 use crate::text_arg::text_or_file;
 
 pub(super) async fn api<P: Calls>(cx: &Cx, args: &Api) -> CliResult<Exit> {
     let call = Raw::new(P::DEFAULTS.api_prefix, P::BESIDE, args)?;
-    let connection: Connection<P> = Connection::open(cx, None)?;
+    let connection: Connection<P> = Connection::open(cx, None, At::Settings).await?;
     let body = connection.call(call).await?;
     let out = &cx.out;
     match serde_json::from_slice::<Value>(&body) {

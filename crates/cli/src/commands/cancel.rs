@@ -20,6 +20,7 @@ use crate::exit_report;
 use crate::follow::{Deadlines, FollowSetup, Followed, LAST_CHANCE};
 use crate::report::{Reporter, result_line};
 use crate::sent::StartKind;
+use crate::server::At;
 use crate::task_ref::TaskRef;
 
 /// Failures in a row after which a server that is down is left alone.
@@ -36,7 +37,7 @@ pub(super) async fn cancel<P: Calls>(cx: &Cx, task: TaskRef, args: Cancel) -> Cl
             return Err(declined.task(&task));
         }
     }
-    let connection: Connection<P> = Connection::open(cx, args.speed)?;
+    let connection: Connection<P> = Connection::open(cx, args.speed, At::Task(&task)).await?;
     stop(&connection, &task, deadlines).await
 }
 

@@ -17,10 +17,11 @@ use crate::follow::{Deadlines, FollowSetup};
 use crate::out::Out;
 use crate::report::{Reporter, event_line, result_line};
 use crate::sent::StartKind;
+use crate::server::At;
 use crate::task_ref::TaskRef;
 
 pub(super) async fn events<P: Calls>(cx: &Cx, task: TaskRef, args: Events) -> CliResult<Exit> {
-    let connection: Connection<P> = Connection::open(cx, args.speed)?;
+    let connection: Connection<P> = Connection::open(cx, args.speed, At::Task(&task)).await?;
     let task = &task;
     let after = args.after.map(EventSeq);
     if args.follow {

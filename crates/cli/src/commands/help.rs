@@ -3,6 +3,7 @@
 use clap::CommandFactory as _;
 use taskward::Provider as _;
 
+use crate::agent_url::AgentNaming as _;
 use crate::args::Cli;
 use crate::codes;
 use crate::codes::Code;
@@ -39,14 +40,22 @@ fn environment() -> String {
     let mut page = "Environment:\n\n".to_owned();
     for name in ProviderName::ALL {
         let (defaults, keys) = on_platform!(name, P => (P::DEFAULTS, P::KEYS));
+        let optional = match defaults.key_is_optional {
+            true => ", where one is wanted",
+            false => "",
+        };
         let key = format!(
-            "the API key of {}; --key-file PATH and --key-stdin come before it. {keys}",
+            "the API key of {}{optional}; --key-file PATH and --key-stdin come before it. {keys}",
             name.title()
         );
-        let server = format!(
-            "its server; https, or http on this machine; {} at the end is understood",
-            defaults.api_prefix
-        );
+        let server = match on_platform!(name, P => P::AGENTS_HAVE_URLS) {
+            true => "the agent where --agent names none, by its URL or that of its card; the key may go to its server"
+                .to_owned(),
+            false => format!(
+                "its server; https, or http on this machine; {} at the end is understood",
+                defaults.api_prefix
+            ),
+        };
         page += &wrap::entry(defaults.key_variable, 25, &key);
         page += &wrap::entry(defaults.base_url_variable, 25, &server);
     }
@@ -60,7 +69,13 @@ const ENVIRONMENT: &str = "  TASKWARD_TIMEOUT         the default of --timeout; 
                            what each is for, and why it waits
   NO_COLOR, CLICOLOR_FORCE, TERM=dumb, CI   as everywhere: colours and the spinner
 
-The provider is Nanonets, unless --provider or the name of the task (agent-harness:ID) says otherwise.
+The provider is Nanonets, unless --provider, the name of the task (agent-harness:ID, a2a:URL#ID) or the URL of an agent
+says otherwise.
+
+The key of an A2A agent goes only to a server that the command or the environment names: that of --agent, of
+A2A_BASE_URL or of --allow-origin URL. The name of a task names no server, and neither does an agent's card: the message
+says what to add, and printed commands have it already. The key is sent as the card says (as a bearer key, as USER:PASSWORD
+or in a header), or in the header of --auth-header NAME.
 
 No option takes a key: it would show in ps and in the shell's history. Of a key in two parts only KEY_ID is ever shown. Nothing is read from the project directory.
 ";
@@ -105,6 +120,7 @@ input or reply is for. When CMD fails, the question stays open (exit 8); with --
 When there is no answer, the command exits with 8 and prints the command that gives one:
 
   taskward reply nanonets:ID 'YOUR ANSWER' --question Q --watch
+  taskward reply 'a2a:URL#ID' 'YOUR ANSWER' --question Q --watch
   taskward approve agent-harness:ID --question Q --watch
   taskward input agent-harness:ID KEY=VALUE --question Q --watch
   taskward reject agent-harness:ID --reason 'WHY' --question Q --watch
@@ -128,6 +144,9 @@ The events of a run carry no description of what is to be approved: the steps be
 shown in its place. A run that nobody answers in the platform's time is cancelled (signal_timeout, exit 3), and the
 command that starts the same as a new one is printed: taskward run --again TASK.
 
+An A2A agent may ask for a credential. Options do not answer that: it goes on by itself once the credential has arrived
+elsewhere (watch it then), or takes an answer in words.
+
 Only the platform's dashboard can resolve a review; with --no-wait-review the command exits instead of waiting for it.
 ";
 
@@ -143,8 +162,8 @@ The task keeps running whatever happens on this machine. Its name, PROVIDER:ID, 
   taskward ls --local             lists every task known on this machine
   taskward run --again nanonets:ID   starts the same as a new task, which is billed like any other
 
-With --cancel-on-interrupt and --cancel-on-timeout the command stops a task of Nanonets before it detaches, and the last
-lines say whether the task was seen to stop.
+With --cancel-on-interrupt and --cancel-on-timeout the command stops a task of Nanonets or A2A before it detaches, and the
+last lines say whether the task was seen to stop.
 
 Exit 5 means that the reply to a write was lost: the task, or the message, may exist. It was not sent again. First find
 out:
@@ -166,6 +185,9 @@ since, unless --force-new is given. --no-journal saves nothing. What recover doe
                          on this machine as those of other starts are left out. When nothing is found, the task was
                          probably never created, or the command says what it could not search: --forget the start, and
                          run it again
+
+  a task of A2A          the tasks of the conversation are listed that this start made an id for: one is the task of this
+                         start and is taken for it, several are named and none is taken
 
 recover exits with 0 when the task is known, and prints its name; it exits with 5 while the task is not known: no match,
 several, or several starts to choose from. The same run command again, while the outcome is unknown, asks on a terminal

@@ -12,6 +12,7 @@ use crate::error::CliResult;
 use crate::exit::Exit;
 use crate::lines::{self, LineType};
 use crate::registry::{Feature, on_platform};
+use crate::server::At;
 use crate::text_arg::moments;
 
 /// The columns for people and pipes.
@@ -32,7 +33,8 @@ pub(super) async fn ls(cx: &Cx, args: Ls) -> CliResult<Exit> {
         title: args.title,
         ..TaskFilter::default()
     };
-    let provider = cx.global.provider_for(Feature::Ls).map_err(|error| {
+    let provider = cx.global.provider_for(Feature::Ls, wanted.agent.as_deref());
+    let provider = provider.map_err(|error| {
         let local = format!("taskward ls --local --provider {}", cx.global.provider());
         error.next("see", local, "the ones known here")
     })?;
@@ -40,7 +42,8 @@ pub(super) async fn ls(cx: &Cx, args: Ls) -> CliResult<Exit> {
 }
 
 async fn list<P: Calls>(cx: &Cx, wanted: TaskFilter) -> CliResult<Exit> {
-    let connection: Connection<P> = Connection::open(cx, None)?;
+    let agent = wanted.agent.clone();
+    let connection: Connection<P> = Connection::open(cx, None, At::Agent(agent.as_deref())).await?;
     let here = local::Here::read(cx);
     let mut table = Table::new(&cx.out, HEAD);
     let read = P::tasks(&connection, wanted, |task| {

@@ -13,11 +13,12 @@ use crate::error::CliResult;
 use crate::exit::Exit;
 use crate::lines::{self, LineType};
 use crate::report::{question_head, question_line, words};
+use crate::server::At;
 use crate::task_ref::TaskRef;
 
 pub(super) async fn messages<P: Calls>(cx: &Cx, task: TaskRef, _: OneTask) -> CliResult<Exit> {
     let (out, task) = (&cx.out, &task);
-    let mut connection: Connection<P> = Connection::open(cx, None)?;
+    let mut connection: Connection<P> = Connection::open(cx, None, At::Task(task)).await?;
     let messages = P::messages(&connection, task).await?;
     for message in messages.readable() {
         if out.is_json() {

@@ -70,12 +70,12 @@ pub(crate) async fn perform(cli: Cli, out: Arc<Out>) -> CliResult<Ended> {
         Command::ResumeRun(args) => of_task!(cx, args, ResumeRun, resume_run::resume_run),
         Command::Cancel(args) => of_task!(cx, args, Cancel, cancel::cancel),
         Command::Usage(args) => {
-            let provider = cx.global.provider_for(Feature::Usage)?;
+            let provider = cx.global.provider_for(Feature::Usage, None)?;
             on_platform!(provider, P => usage::usage::<P>(cx, args).await)
         }
         Command::Ls(args) => ls::ls(cx, args).await,
         Command::Agents(args) => {
-            let provider = cx.global.provider_for(Feature::Agents)?;
+            let provider = cx.global.provider_for(Feature::Agents, args.named())?;
             on_platform!(provider, P => P::agents(cx, args).await)
         }
         Command::Api(args) => {

@@ -26,7 +26,11 @@ pub(super) async fn open<P: Calls>(
 ) -> CliResult<Option<Question>> {
     if !P::CAPABILITIES.events {
         let read = connection
-            .call(Read::<P>::new(task, ReadKind::Questions))
+            .call(Read::new(
+                connection.client.provider(),
+                task,
+                ReadKind::Questions,
+            ))
             .await;
         return match read.map_err(|cli_error| cli_error.task(task))? {
             PollResult::Asking(questions) => Ok(questions.into_iter().next()),

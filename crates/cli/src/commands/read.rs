@@ -1,7 +1,7 @@
 //! One read of a task, as the provider understands it, and all of its events.
 
 use taskward::core::{
-    BuildError, EventSeq, Operation, PollResult, ReadError, ReadKind, Request, Response,
+    ApiError, BuildError, EventSeq, Operation, PollResult, ReadError, ReadKind, Request, Response,
     StreamEvent,
 };
 use taskward::{Provider, TaskId};
@@ -21,10 +21,10 @@ pub(crate) struct Read<P> {
 }
 
 impl<P: Provider> Read<P> {
-    /// Of this task.
-    pub(crate) fn new(task: &TaskRef, read: ReadKind) -> Self {
+    /// Of this task of this provider.
+    pub(crate) fn new(provider: &P, task: &TaskRef, read: ReadKind) -> Self {
         Self {
-            provider: P::default(),
+            provider: provider.clone(),
             id: task.id().clone(),
             read,
         }
@@ -37,6 +37,10 @@ impl<P: Provider> Operation for Read<P> {
 
     fn request(&self) -> Result<Request, BuildError> {
         self.provider.read_request(&self.id, &self.read)
+    }
+
+    fn classify(&self, reply: &Response) -> Result<(), ApiError> {
+        self.provider.classify(reply)
     }
 
     fn is_status_read(&self) -> bool {
@@ -60,7 +64,9 @@ pub(crate) async fn each_event<P: Calls>(
     let mut cursor = None;
     loop {
         let read = ReadKind::Events { cursor };
-        let PollResult::Events(page) = connection.read(task, Read::<P>::new(task, read)).await?
+        let PollResult::Events(page) = connection
+            .read(task, Read::new(connection.client.provider(), task, read))
+            .await?
         else {
             let what = "the list of events reads like no list of events";
             return Err(CliError::new(Code::Decode, what));
@@ -86,7 +92,10 @@ pub(crate) async fn each_event<P: Calls>(
         let read = ReadKind::Events {
             cursor: cursor.clone(),
         };
-        if Read::<P>::new(task, read).request().is_err() {
+        if Read::new(connection.client.provider(), task, read)
+            .request()
+            .is_err()
+        {
             let bytes = cursor.map_or(0, |cursor| cursor.len());
             let what = format!(
                 "the server's list of events continues at a cursor of {bytes} bytes, which no request can carry"

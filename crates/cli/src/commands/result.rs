@@ -22,11 +22,12 @@ use crate::platform::Transcript;
 use crate::print::Destination;
 use crate::report::Reporter;
 use crate::sent::StartKind;
+use crate::server::At;
 use crate::task_ref::TaskRef;
 
 pub(super) async fn result<P: Calls>(cx: &Cx, task: &TaskRef, args: ResultOf) -> CliResult<Exit> {
     let to = Destination::new(args.output, args.print)?;
-    let connection: Connection<P> = Connection::open(cx, None)?;
+    let connection: Connection<P> = Connection::open(cx, None, At::Task(task)).await?;
     let done = match args.full {
         true => feed(&connection, task).await,
         false => answer(&connection, task, &to).await,
@@ -68,7 +69,7 @@ async fn answer<P: Calls>(
     task: &TaskRef,
     to: &Destination,
 ) -> CliResult<Exit> {
-    let read = |read| Read::<P>::new(task, read);
+    let read = |read| Read::new(connection.client.provider(), task, read);
     let mut found = connection.read(task, read(ReadKind::Result)).await?;
     if matches!(&found, PollResult::Pending(status) if P::is_over(status)) {
         // It has no answer; why stands in its steps, or at least how it ended in its status.
@@ -81,7 +82,7 @@ async fn answer<P: Calls>(
     let outcome = match found {
         PollResult::Ready(answer) | PollResult::Succeeded(_, answer) => {
             let said = said(connection, task, to, &answer).await?;
-            return to.deliver(connection, task, &answer, said.text());
+            return to.deliver(connection, Some(task), &answer, said.text());
         }
         PollResult::Failed(read) => {
             let failure = explained(connection, task, read).await;

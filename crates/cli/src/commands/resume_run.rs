@@ -10,6 +10,7 @@ use crate::cx::Cx;
 use crate::error::CliResult;
 use crate::exit::Exit;
 use crate::report::result_line;
+use crate::server::At;
 use crate::task_ref::TaskRef;
 
 pub(super) async fn resume_run<P: Calls>(
@@ -17,7 +18,8 @@ pub(super) async fn resume_run<P: Calls>(
     task: TaskRef,
     args: ResumeRun,
 ) -> CliResult<Exit> {
-    let connection: Connection<P> = Connection::open(cx, args.after.follow.speed)?;
+    let connection: Connection<P> =
+        Connection::open(cx, args.after.follow.speed, At::Task(&task)).await?;
     P::resume(&connection, &task).await.map_err(|error| {
         let note = "only a stalled task can be resumed";
         let status = connection.about("status", &task);

@@ -22,6 +22,7 @@ use crate::exit_report;
 use crate::follow::{Followed, Following};
 use crate::report::{Reporter, result_line};
 use crate::sent::StartKind;
+use crate::server::At;
 use crate::store::TaskStore;
 use crate::task_ref::TaskRef;
 
@@ -30,7 +31,8 @@ pub(super) async fn send<P: Calls>(cx: &Cx, task: TaskRef, args: Send) -> CliRes
     let text = answer::words(&cx.global, args.text)?;
     let how = Following::new(cx, &args.after.follow, P::ID, from_stdin)?;
     let store = TaskStore::for_watch(cx);
-    let connection: Connection<P> = Connection::journaled(cx, args.after.follow.speed, store)?;
+    let connection: Connection<P> =
+        Connection::journaled(cx, args.after.follow.speed, store, At::Task(&task)).await?;
     connection.banner();
     let reporter = Arc::new(Reporter::new(&connection, Some(task.clone()), false));
     reporter.watching();
@@ -158,7 +160,7 @@ async fn confirm<P: Calls>(
     let status = followed.reporter.status();
     let seen = match status.as_str() {
         // It was at work all along: nothing has to move for the message to count.
-        "pending" | "queued" | "running" => None,
+        "pending" | "queued" | "running" | "submitted" | "working" => None,
         _ => Some(effect(connection, &mut followed).await?),
     };
     out.still();

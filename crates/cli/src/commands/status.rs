@@ -16,10 +16,11 @@ use crate::exit::Exit;
 use crate::lines::{self, LineType};
 use crate::out::Out;
 use crate::report::{block, question_fields};
+use crate::server::At;
 use crate::task_ref::TaskRef;
 
 pub(super) async fn status<P: Calls>(cx: &Cx, task: &TaskRef) -> CliResult<Exit> {
-    let mut connection: Connection<P> = Connection::open(cx, None)?;
+    let mut connection: Connection<P> = Connection::open(cx, None, At::Task(task)).await?;
     let out = &cx.out;
     let found = P::summary(&connection, task).await?;
     let exit = exit_of::<P>(&found.status);

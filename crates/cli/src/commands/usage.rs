@@ -10,6 +10,7 @@ use crate::cx::Cx;
 use crate::error::CliResult;
 use crate::exit::Exit;
 use crate::lines::{LineType, line};
+use crate::server::At;
 use crate::text_arg::moments;
 
 pub(super) async fn usage<P: Calls>(cx: &Cx, args: Usage) -> CliResult<Exit> {
@@ -22,7 +23,7 @@ pub(super) async fn usage<P: Calls>(cx: &Cx, args: Usage) -> CliResult<Exit> {
         end,
         granularity: args.granularity,
     };
-    let connection: Connection<P> = Connection::open(cx, None)?;
+    let connection: Connection<P> = Connection::open(cx, None, At::Settings).await?;
     let usage = P::usage(&connection, of).await?;
     let out = &cx.out;
     if out.is_json() {

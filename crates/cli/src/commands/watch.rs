@@ -15,6 +15,7 @@ use crate::follow::Following;
 use crate::registry::on_platform;
 use crate::report::Reporter;
 use crate::sent::StartKind;
+use crate::server::At;
 use crate::store::{TaskStore, task_of};
 use crate::task_ref::TaskRef;
 
@@ -42,6 +43,12 @@ pub(super) async fn watch(cx: &Cx, args: Watch) -> CliResult<Exit> {
                 format!("tasks of {provider} and of {found} are watched by two commands"),
             )
             .why("They have different keys and servers."));
+        }
+        if let Some(first) = tasks.first().map(TaskRef::agent)
+            && first != task.agent()
+        {
+            let what = "tasks of several agents are watched by several commands";
+            return Err(CliError::new(Code::Usage, what).why("They are on different servers."));
         }
         provider = found;
         tasks.push(task);
@@ -99,7 +106,11 @@ pub(super) async fn all<P: Calls>(
 ) -> CliResult<Exit> {
     let how = Following::new(cx, follow, P::ID, false)?;
     let store = TaskStore::for_watch(cx);
-    let connection: Connection<P> = Connection::journaled(cx, follow.speed, store)?;
+    let at = match kept {
+        Some(kept) => At::Kept(kept),
+        None => At::Task(&tasks[0]),
+    };
+    let connection: Connection<P> = Connection::journaled(cx, follow.speed, store, at).await?;
     if let Some(kept) = kept {
         connection.owns(kept)?;
     }

@@ -9,7 +9,7 @@ use taskward::error::doctor::{Ask, Examination, Recording, Scope, Stage};
 use super::exchange::Server;
 use crate::codes::Code;
 use crate::error::{CliError, CliResult};
-use crate::keys::ApiAccess;
+use crate::keys::{ApiAccess, CredentialForm};
 use crate::out::Out;
 use crate::platform::Platform;
 use crate::signals::Signals;
@@ -37,8 +37,9 @@ pub(super) async fn examine<P: Platform>(
     signals: &mut Signals,
 ) -> CliResult<LiveResult> {
     let config = |error: taskward::Error| CliError::new(Code::Config, error.to_string());
-    let redactor = access.redactor;
-    let own = Server::<P>::open(origin, Some(access.key)).map_err(config)?;
+    let redactor = access.credential(&CredentialForm::Bearer)?;
+    let redactor = redactor.ok_or_else(|| CliError::new(Code::NoKey, "--live needs a key"))?;
+    let own = Server::<P>::open(origin, access.key().cloned()).map_err(config)?;
     let wrong = Server::<P>::open(origin, None).map_err(config)?;
     let mut examination = Examination::of::<P>(scope);
     let mut unconfirmed = None;
@@ -86,7 +87,7 @@ pub(super) async fn examine<P: Platform>(
 /// The task that was started.
 fn started<P: Platform>(examination: &Examination) -> Option<TaskRef> {
     let id = examination.started()?;
-    Some(TaskRef::of::<P>(id.to_owned().into()))
+    Some(TaskRef::new(P::ID, None, id.to_owned().into()))
 }
 
 enum Ended {

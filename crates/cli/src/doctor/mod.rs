@@ -30,7 +30,7 @@ use crate::codes::Code;
 use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
-use crate::keys::ApiAccess;
+use crate::keys::{ApiAccess, CredentialForm};
 use crate::platform::Platform;
 use crate::registry::{ProviderName, Registered as _, on_platform};
 use crate::signals::Signals;
@@ -118,7 +118,8 @@ async fn platform<P: Platform>(
 ) -> CliResult<Option<LiveResult>> {
     let (mut checks, access) = settings::of_platform::<P>(&cx.global);
     if let Some(access) = &access {
-        cx.out.redact(access.redactor.clone());
+        let credential = access.credential(&CredentialForm::Bearer)?;
+        credential.into_iter().for_each(|one| cx.out.redact(one));
     }
     let Some(origin) = origin::<P>() else {
         checks.push(clock::alone(clock::now()));
@@ -139,10 +140,10 @@ async fn platform<P: Platform>(
         None => clock::incomparable("it did not tell the time"),
     });
     let live = match (args.live, access) {
-        (true, Some(access)) if reached.answers => {
+        (true, Some(access)) if reached.answers && access.key().is_some() => {
             Some(examined::<P>(cx, args, &origin, access, signals).await?)
         }
-        (true, None) => {
+        (true, access) if access.as_ref().and_then(ApiAccess::key).is_none() => {
             checks.push(Check::problem("key", "--live needs a key").of(P::ID));
             None
         }

@@ -57,7 +57,11 @@ pub(super) async fn reach<P: Platform>(origin: &Origin) -> Reached {
             return Reached::nothing(checks);
         }
     };
-    let target = P::DEFAULTS.api_prefix.parse();
+    let target = match P::DEFAULTS.api_prefix {
+        "" => "/",
+        prefix => prefix,
+    };
+    let target = target.parse();
     let request = Request::empty(Method::GET, target.expect("a prefix is a path"));
     let seen = server.observe(request, Safety::Repeatable).await;
     let times = times(&seen);

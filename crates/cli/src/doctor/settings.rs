@@ -113,6 +113,13 @@ pub(super) fn of_platform<P: Platform>(global: &Global) -> (Vec<Check>, Option<A
     let names = P::DEFAULTS;
     let access = keys::api_access::<P>(global);
     let mut checks = vec![match &access {
+        Ok(access) if access.key().is_none() => {
+            let what = format!(
+                "no API key; agents that want one get that of {}",
+                names.key_variable
+            );
+            Check::ok("key", what)
+        }
         Ok(access) => {
             let unused = names.key_variable;
             let is_flag = global.key_stdin || global.key_file.is_some();
@@ -161,6 +168,13 @@ pub(super) fn of_platform<P: Platform>(global: &Global) -> (Vec<Check>, Option<A
 fn server<P: Platform>() -> Check {
     let names = P::DEFAULTS;
     match value(names.base_url_variable).filter(|url| !url.to_string_lossy().trim().is_empty()) {
+        None if names.base_url.is_empty() => {
+            let what = format!(
+                "{} names none; commands say which agent",
+                names.base_url_variable
+            );
+            Check::ok("server", what)
+        }
         None => Check::ok("server", format!("{}, the default", names.base_url)),
         Some(url) => {
             let url = url.to_string_lossy().into_owned();

@@ -76,6 +76,9 @@ impl<P: Platform> End<'_, P> {
             QuestionKind::Approval => {
                 "The task is waiting for an approval, and there is no terminal to ask on."
             }
+            QuestionKind::Authentication => {
+                "The agent is waiting for a credential, and may go on by itself once that has arrived."
+            }
             _ if has_terminal => "The agent is waiting for an answer.",
             _ => "The agent is waiting for an answer, and there is no terminal to ask on.",
         };

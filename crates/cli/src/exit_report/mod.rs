@@ -24,6 +24,9 @@ use crate::task_ref::TaskRef;
 
 use detached::{STILL_RUNNING, in_brief};
 
+/// What the same command again does while it is unknown whether the first has started a task.
+const ANOTHER: &str = "starts another one, which may be billed twice";
+
 /// The end of a command that follows a task, for the words about it.
 pub(crate) struct End<'a, P: Platform> {
     connection: &'a Connection<P>,
@@ -58,7 +61,7 @@ impl<'a, P: Platform> End<'a, P> {
     pub(crate) fn outcome(self, outcome: Outcome<P::Output>) -> CliResult<P::Output> {
         let end = self.of(outcome.task());
         let cli_error = match outcome {
-            Outcome::Succeeded { output, .. } => return Ok(output),
+            Outcome::Succeeded { output, .. } | Outcome::Answered { output } => return Ok(output),
             Outcome::ResultUnavailable { reason, .. } => {
                 let what = "the task completed, but its answer cannot be read yet";
                 CliError::new(Code::ResultUnavailable, what)
@@ -81,7 +84,8 @@ impl<'a, P: Platform> End<'a, P> {
                 likely,
             } => {
                 let why = why_unknown(end.start_kind, &reason);
-                end.unknown(Some(intent.to_string()), &why, likely)
+                let error = end.unknown(Some(intent.to_string()), &why, likely);
+                end.with_tasks(error, &reason)
             }
             Outcome::AccessLost { error, .. } => end.access_lost(&error),
             Outcome::Gone { error, .. } => gone(end.connection, &error),
@@ -268,11 +272,15 @@ impl<'a, P: Platform> End<'a, P> {
                 error(may)
                     .why("Nothing was sent again.")
                     .next("see", see, note)
-                    .next(
-                        "or",
-                        command.clone(),
-                        "starts another one, which may be billed twice",
-                    )
+                    .next("or", command.clone(), ANOTHER)
+            }
+            StartKind::Traced { command } => {
+                let see = recover.map(|recover| ("see", recover, "looks for it once more"));
+                let or = ("or", command.clone(), ANOTHER);
+                let error = error(may).why("Nothing was sent again.");
+                let add =
+                    |error: CliError, (label, command, note)| error.next(label, command, note);
+                see.into_iter().chain([or]).fold(error, add)
             }
             StartKind::Keyed(start) => {
                 let error = error(may).why("The same command with the same key follows the task if it is there, and starts it if it is not.");
@@ -284,6 +292,19 @@ impl<'a, P: Platform> End<'a, P> {
             }
             StartKind::Watch => error("it is not known whether the task exists"),
         }
+    }
+
+    /// With the tasks that were found of a start, where none of them was taken for it.
+    fn with_tasks(&self, error: CliError, reason: &UnknownReason) -> CliError {
+        let UnknownReason::SeveralTasks { tasks } = reason else {
+            return error;
+        };
+        let error =
+            error.why("Look at each, follow the one that is wanted, and cancel the others.");
+        tasks.iter().fold(error, |error, id| {
+            let watch = self.connection.about("watch", &self.connection.task(id));
+            error.next("follow", watch, "")
+        })
     }
 
     /// What the server said no to, before there was a task or a turn of it.

@@ -1,7 +1,7 @@
 //! Events as lines of the JSON modes.
 
 use serde_json::{Map, Value, json};
-use taskward::core::RawEvent;
+use taskward::core::{OutputPiece, RawEvent};
 use taskward::question::{Answered, QuestionKind, WithdrawReason};
 use taskward::{Event, Question};
 
@@ -73,11 +73,25 @@ pub(super) fn event(event: &Event, task: Option<&TaskRef>, clock: &ProgramClock)
             json!({ "after": after, "before": before }),
         ),
         Event::Provider(raw) => provider_event(raw, task),
+        Event::Output(piece) => output(piece, task),
         event => {
             let (code, fields) = remark(event, clock);
             note(task, code, fields)
         }
     }
+}
+
+/// Makes the line of a piece of the answer.
+fn output(piece: &OutputPiece, task: Option<&TaskRef>) -> Value {
+    let fields = json!({
+        "artifact": piece.artifact,
+        "name": piece.name,
+        "append": piece.append,
+        "last": piece.last,
+        "text": piece.text,
+        "parts": piece.parts,
+    });
+    line(LineType::Output, task, fields)
 }
 
 /// What an event without a line type of its own is noted as.
@@ -104,6 +118,11 @@ fn remark(event: &Event, clock: &ProgramClock) -> (Code, Value) {
             Code::QuestionIdentified,
             json!({ "question": question_fields(asked) }),
         ),
+        Event::PossibleGap => (Code::PossibleGap, json!({})),
+        Event::NoProgress { since, seconds } => (
+            Code::NoProgress,
+            json!({ "since": since, "seconds": seconds }),
+        ),
         Event::Unconfirmed { event, status } => (
             Code::EndUnconfirmed,
             json!({ "event": event, "status": status.as_ref().map(|status| status.as_str()) }),
@@ -123,6 +142,7 @@ pub(crate) fn question_fields(question: &Question) -> Value {
         QuestionKind::Text => "text",
         QuestionKind::Approval => "approval",
         QuestionKind::Data => "data",
+        QuestionKind::Authentication => "authentication",
         QuestionKind::Other(kind) => kind,
         _ => "other",
     };
@@ -137,10 +157,14 @@ pub(crate) fn question_fields(question: &Question) -> Value {
 }
 
 /// Makes the last line of a success, with what is special about it.
-pub(crate) fn result(task: &TaskRef, status: &str, mut fields: Map<String, Value>) -> Value {
+pub(crate) fn result<'a>(
+    task: impl Into<Option<&'a TaskRef>>,
+    status: &str,
+    mut fields: Map<String, Value>,
+) -> Value {
     fields.insert("exit".into(), Exit::Ok.code().into());
     fields.insert("status".into(), status.into());
-    line(LineType::TaskResult, Some(task), Value::Object(fields))
+    line(LineType::TaskResult, task.into(), Value::Object(fields))
 }
 
 fn write_result(how: Answered) -> Value {

@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use taskward::core::Journal as _;
-use taskward::core::{Liveness, RawEvent};
+use taskward::core::{Liveness, OutputPiece, RawEvent};
 use taskward::event::{Status, WaitReason};
 use taskward::question::QuestionId;
 use taskward::{Answer, Event, Question, Snapshot};
 use tokio::sync::watch;
 
+use crate::agent_url::AgentUrl;
 use crate::answers::form;
 use crate::clock::{ProgramClock, long_ago, span};
 use crate::codes::Code;
@@ -25,6 +26,7 @@ use crate::connection::Connection;
 use crate::files::Seen;
 use crate::out::Out;
 use crate::platform::{Platform, Words};
+use crate::registry::ProviderName;
 use crate::shell::quote;
 use crate::shown::{Happened, Showing, unkept};
 use crate::store::TaskStore;
@@ -44,6 +46,9 @@ pub(crate) struct Reporter {
     out: Arc<Out>,
     clock: ProgramClock,
     words: Words,
+    provider: ProviderName,
+    /// The agent whose tasks are followed, where the provider has many servers.
+    agent: Option<AgentUrl>,
     /// Whether lines name their task: several are watched at once.
     named: bool,
     /// Whether the provider's own events are what was asked for: they go to stdout, each on a line.
@@ -122,10 +127,12 @@ impl Reporter {
             out: connection.out.clone(),
             clock: connection.clock,
             words: Words::of::<P>(),
+            provider: P::ID,
+            agent: connection.agent().cloned(),
             named,
             listing: false,
             hushed: AtomicBool::new(false),
-            flags: connection.key_source().flag(),
+            flags: connection.flags().to_owned(),
             records: connection.store.clone().zip(connection.origin()),
             shows: false,
             dashboard: None,
@@ -364,6 +371,10 @@ impl Reporter {
             self.state().voice.take(raw, &self.words, true);
             return;
         }
+        if let (Event::Output(piece), true) = (event, self.hushed.load(Ordering::Relaxed)) {
+            self.state().voice.piece(piece, true);
+            return;
+        }
         if self.out.is_json() {
             self.out
                 .line(json::event(event, task.as_ref(), &self.clock));
@@ -373,6 +384,7 @@ impl Reporter {
         }
         match event {
             Event::Provider(raw) => self.step(raw),
+            Event::Output(piece) => self.output(piece),
             event => {
                 if let Some(line) = self.words(event, task.as_ref()) {
                     self.tell(event, &line);
@@ -392,7 +404,7 @@ impl Reporter {
         self.state().known.apply(event);
         match event {
             Event::Created { id, .. } => {
-                let task = (self.words.task)(id.clone());
+                let task = TaskRef::new(self.provider, self.agent.clone(), id.clone());
                 remember(&task);
                 self.state().task = Some(task);
             }
@@ -462,8 +474,22 @@ impl Reporter {
             }
             return;
         }
-        let flows = !self.named && self.out.flows();
-        let told = self.state().voice.take(event, &self.words, flows);
+        let told = self.state().voice.take(event, &self.words, self.flows());
+        self.progress(told);
+    }
+
+    /// Tells a piece of the answer.
+    fn output(&self, piece: &OutputPiece) {
+        let told = self.state().voice.piece(piece, self.flows());
+        self.progress(told);
+    }
+
+    /// Whether text is told as it comes.
+    fn flows(&self) -> bool {
+        !self.named && self.out.flows()
+    }
+
+    fn progress(&self, told: Progress) {
         match told {
             Progress::Flow(text) => {
                 self.state().spoke = Instant::now();
@@ -635,7 +661,7 @@ pub(crate) fn newest() -> Option<TaskRef> {
 pub(crate) use json::{
     provider_event as event_line, question as question_line, question_fields, result as result_line,
 };
-pub(crate) use steps::cells;
+pub(crate) use steps::{cells, joined};
 pub(crate) use text::{asked as asked_in_words, block, head as question_head, words};
 
 #[cfg(test)]

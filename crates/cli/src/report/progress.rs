@@ -1,7 +1,9 @@
 //! What the agent says while it works: as it comes on a terminal, joined step by step elsewhere, and whole at the end.
 
-use taskward::core::RawEvent;
+use std::collections::HashMap;
+
 use taskward::core::sanitise::one_line;
+use taskward::core::{OutputPiece, RawEvent};
 
 use super::steps;
 use crate::platform::{Piece, Transcript, Words};
@@ -27,6 +29,10 @@ pub(super) struct ProgressLine {
     transcript: Transcript,
     /// The beginning of the step's text, where it does not flow.
     step: String,
+    /// The outputs that came in pieces, each with what was told of it.
+    outputs: HashMap<String, String>,
+    /// The one that a piece came of last.
+    output: Option<String>,
 }
 
 impl ProgressLine {
@@ -42,7 +48,6 @@ impl ProgressLine {
         {
             self.transcript.push(piece);
         }
-        let line = || steps::joined((words.cells)(event));
         match piece {
             Some(Piece::Said(text)) if flows => Progress::Flow(text),
             Some(Piece::Said(text)) => {
@@ -54,16 +59,67 @@ impl ProgressLine {
             }
             Some(Piece::Void) => {
                 let mut lines = self.rest();
-                lines.push(line());
+                lines.extend((words.told)(event));
                 lines.push("(retrying the step; the text above is void)".to_owned());
                 Progress::Lines(lines)
             }
             _ => {
+                let told = (words.told)(event);
+                if told.is_empty() {
+                    // The text goes on behind it.
+                    return Progress::Lines(Vec::new());
+                }
                 let mut lines = self.rest();
-                lines.push(line());
+                lines.extend(told);
                 Progress::Lines(lines)
             }
         }
+    }
+
+    /// Takes a piece of the answer.
+    pub(super) fn piece(&mut self, piece: &OutputPiece, flows: bool) -> Progress {
+        let told = self.outputs.entry(piece.artifact.clone()).or_default();
+        let (text, is_replaced) = match piece.append {
+            true => (piece.text.as_str(), false),
+            // After a reconnect the whole comes again.
+            false => match piece.text.strip_prefix(told.as_str()) {
+                Some(more) => (more, false),
+                None => (piece.text.as_str(), true),
+            },
+        };
+        if is_replaced {
+            told.clear();
+        }
+        if told.len() + text.len() <= MAX_TEXT {
+            told.push_str(text);
+        }
+        let is_next = self.output.as_ref() != Some(&piece.artifact);
+        if text.is_empty() {
+            return Progress::Lines(Vec::new());
+        }
+        let goes_on = !is_next && !is_replaced;
+        self.output = Some(piece.artifact.clone());
+        if flows {
+            let text = match goes_on || self.outputs.len() == 1 && !is_replaced {
+                true => text.to_owned(),
+                false => format!("\n{text}"),
+            };
+            return Progress::Flow(text);
+        }
+        let mut lines = match goes_on {
+            true => Vec::new(),
+            false => self.rest(),
+        };
+        if is_replaced {
+            lines.push("(the text above is replaced)".to_owned());
+        }
+        if self.step.len() < 8 * WIDTH {
+            self.step.push_str(text);
+        }
+        if piece.last {
+            lines.extend(self.rest());
+        }
+        Progress::Lines(lines)
     }
 
     /// The line of the text that was held back.

@@ -22,7 +22,7 @@ pub(crate) fn line(envelope: &Value) -> String {
 }
 
 /// What an event's cells are on one line.
-pub(super) fn joined([seq, _, kind, says]: [String; 4]) -> String {
+pub(crate) fn joined([seq, _, kind, says]: [String; 4]) -> String {
     format!("{seq:>4}  {kind}  {says}").trim_end().to_owned()
 }
 

@@ -2,11 +2,13 @@
 
 use serde_json::Value;
 use taskward::core::sanitise::one_line;
+use taskward::event::Status;
 use taskward::question::{Answered, QuestionKind, WithdrawReason};
 use taskward::{Event, Question};
 
 use crate::clock::{ProgramClock, span};
 use crate::failure_text::retrying;
+use crate::lines::pretty;
 use crate::task_ref::TaskRef;
 
 use super::steps;
@@ -59,23 +61,39 @@ pub(super) fn event(
         Event::Gap { after, before } => {
             format!("events between {after} and {before} were missed")
         }
+        Event::PossibleGap => {
+            "the stream was reopened; what the agent said in between may be missing".to_owned()
+        }
+        Event::NoProgress { since, seconds } => no_progress(since, *seconds),
         Event::Altered { .. } if !verbose => return None,
         Event::Altered { position } => {
             format!("event {position} came again with other content; the first stands")
         }
         Event::Identified(question) => format!("the question is {}", wanted(question)),
-        Event::Unconfirmed { event, status } => {
-            let read = match status {
-                Some(status) => format!("still reads {:?}", one_line(status.as_str())),
-                None => "could not be read".to_owned(),
-            };
-            let event = one_line(event);
-            format!(
-                "unconfirmed: {event} says that the task has ended, and its status {read}; the event counts"
-            )
-        }
+        Event::Unconfirmed { event, status } => unconfirmed(event, status.as_ref()),
         _ => return None,
     })
+}
+
+/// Says that an event tells of an end that no read shows.
+fn unconfirmed(event: &str, status: Option<&Status>) -> String {
+    let read = match status {
+        Some(status) => format!("still reads {:?}", one_line(status.as_str())),
+        None => "could not be read".to_owned(),
+    };
+    let event = one_line(event);
+    format!(
+        "unconfirmed: {event} says that the task has ended, and its status {read}; the event counts"
+    )
+}
+
+/// Says that nothing moves: whether that means anything, nobody knows.
+fn no_progress(since: &str, seconds: u64) -> String {
+    let idle = span(std::time::Duration::from_secs(seconds));
+    let since = one_line(since);
+    format!(
+        "no progress for {idle}: the status is of {since} by the server's clock; the agent may be at work, or the server may have forgotten the task"
+    )
 }
 
 /// The line for what became of something that was said before this command began.
@@ -156,7 +174,7 @@ pub(crate) fn head(question: &Question, age: &str) -> String {
 }
 
 fn said(question: &Question) -> Vec<String> {
-    if question.kind != QuestionKind::Text {
+    if !is_in_words(question) {
         return asked(question);
     }
     let mut said: Vec<String> = question.messages.iter().map(words).collect();
@@ -169,7 +187,7 @@ fn said(question: &Question) -> Vec<String> {
 
 /// What is asked, line by line: the words of the agent, or what the events tell of a wait that has none.
 pub(crate) fn asked(question: &Question) -> Vec<String> {
-    if question.kind != QuestionKind::Text {
+    if !is_in_words(question) {
         return waits(question);
     }
     let text = match question.text.trim() {
@@ -184,12 +202,22 @@ pub(crate) fn asked(question: &Question) -> Vec<String> {
     said
 }
 
+/// Whether the agent itself says what it wants, and no event does.
+fn is_in_words(question: &Question) -> bool {
+    match question.kind {
+        QuestionKind::Text => true,
+        QuestionKind::Authentication => !question.text.trim().is_empty(),
+        _ => false,
+    }
+}
+
 /// What a question wants, in a few words.
 fn wanted(question: &Question) -> String {
     let what = match &question.kind {
         QuestionKind::Text => "an answer in words".to_owned(),
         QuestionKind::Approval => "an approval".to_owned(),
         QuestionKind::Data => "data, a JSON object".to_owned(),
+        QuestionKind::Authentication => "a credential".to_owned(),
         QuestionKind::Other(kind) if kind == "unknown" => {
             "an answer; its events do not tell of which kind".to_owned()
         }
@@ -233,7 +261,12 @@ fn waits(question: &Question) -> Vec<String> {
         let indented = |line: &&str| format!("  {line}").trim_end().to_owned();
         lines.extend(said[shown..].iter().map(indented));
     }
-    if !asks {
+    if question.messages.is_empty()
+        && let Some(form) = &question.payload
+    {
+        lines.push("With it came:".to_owned());
+        lines.extend(pretty(form).lines().map(|line| format!("  {line}")));
+    } else if !asks {
         lines.push("The API sends no description of what it waits for.".to_owned());
     }
     lines
@@ -265,7 +298,7 @@ mod tests {
     use super::*;
     use serde_json::json;
     use taskward::core::{Cause, FailedAttempt};
-    use taskward::event::{RetryReason, Status};
+    use taskward::event::RetryReason;
     use taskward::question::QuestionKind;
 
     #[test]

@@ -442,7 +442,10 @@ fn what_makes_no_sense_is_refused_before_anything_is_sent() {
         assert_eq!(ended.code, 2, "{ended:?}");
         ended.says(&[option, "not for Nanonets"]);
     }
-    let [nanonets, harness] = [("Nanonets", "Agent Harness"), ("Agent Harness", "Nanonets")];
+    let [nanonets, harness] = [
+        ("Nanonets and A2A", "Agent Harness"),
+        ("Agent Harness", "Nanonets"),
+    ];
     for (args, (able, unable)) in [
         (&["ls", "--provider", "agent-harness"][..], nanonets),
         (&["agents", "list", "--provider", "agent-harness"], nanonets),

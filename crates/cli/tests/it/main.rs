@@ -1,5 +1,6 @@
 //! The program as a script meets it, against a simulator in this process.
 
+mod a2a;
 mod again;
 mod agents;
 mod attacked;

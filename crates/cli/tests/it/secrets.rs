@@ -274,9 +274,15 @@ fn no_option_takes_a_key() {
             })
             .collect();
         for key in keys {
-            // A path, stdin, and the name of a start.
+            // A path, stdin, the name of a start, and the name of a header.
             assert!(
-                ["--key-file", "--key-stdin", "--idempotency-key"].contains(&key),
+                [
+                    "--key-file",
+                    "--key-stdin",
+                    "--idempotency-key",
+                    "--auth-header"
+                ]
+                .contains(&key),
                 "{page}: {key}"
             );
         }

@@ -10,12 +10,12 @@ use taskward::question::{Answered, QuestionKind, WithdrawReason};
 use taskward::{Error, ErrorKind, Event, Outcome, TaskId};
 
 use super::{TASK, Table, question, refusal};
+use crate::calls::Calls;
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::exit_report::End;
 use crate::keys;
-use crate::platform::Platform;
 use crate::sent::{StartKind, Undelivered};
 
 /// The attempt to which the server answered 503.
@@ -24,7 +24,7 @@ fn unavailable() -> FailedAttempt {
     FailedAttempt::new(RetryReason::Status(503), detail)
 }
 
-impl<P: Platform> Table<P> {
+impl<P: Calls> Table<P> {
     pub(super) fn outcomes(&mut self) {
         let id = || TaskId::new(TASK);
         let fault = |status: &'static str| TaskFailure::new(Status::known(status));

@@ -23,12 +23,12 @@ use taskward::question::QuestionKind;
 use taskward::{Error, ErrorKind, Event, Outcome, Question, TaskId};
 
 use crate::args::Cli;
+use crate::calls::Calls;
 use crate::connection::Connection;
 use crate::cx::Cx;
 use crate::error::CliError;
 use crate::exit_report::End;
 use crate::out::{Out, json_line};
-use crate::platform::Platform;
 use crate::report::Reporter;
 use crate::sent::{Keyed, StartKind};
 
@@ -36,7 +36,7 @@ use crate::sent::{Keyed, StartKind};
 const TASK: &str = "t-1";
 
 /// What the table is made from.
-struct Table<P: Platform> {
+struct Table<P: Calls> {
     connection: Connection<P>,
     start_kind: StartKind,
     rows: Vec<(String, CliError)>,
@@ -56,7 +56,7 @@ fn question(kind: QuestionKind) -> Question {
     Question::new("q-1", kind, "Which currency?\nEuros, or dollars?")
 }
 
-impl<P: Platform> Table<P> {
+impl<P: Calls> Table<P> {
     fn new(start_kind: StartKind) -> Self {
         let cli = Cli::try_parse_from(["taskward", "ls", "--quiet", "--color", "never"]);
         let global = Arc::new(cli.expect("a command line").global);

@@ -23,6 +23,7 @@ use crate::exit_report;
 use crate::follow::{Followed, Following};
 use crate::report::{Reporter, result_line};
 use crate::sent::StartKind;
+use crate::server::At;
 use crate::shown::{AnsweringCommand, Known, Record, Unnamed};
 use crate::store::TaskStore;
 
@@ -36,7 +37,13 @@ pub(super) async fn answer<P: Calls>(cx: &Cx, request: AnswerRequest) -> CliResu
     let how = Following::new(cx, &request.after.follow, P::ID, request.stdin_is_taken)?;
     let attended = is_attended(&cx.global)? && !request.stdin_is_taken;
     let store = TaskStore::for_watch(cx);
-    let connection: Connection<P> = Connection::journaled(cx, request.after.follow.speed, store)?;
+    let connection: Connection<P> = Connection::journaled(
+        cx,
+        request.after.follow.speed,
+        store,
+        At::Task(&request.task),
+    )
+    .await?;
     connection.banner();
     let task = &request.task;
     let log = connection.log(task);

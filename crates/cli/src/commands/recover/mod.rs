@@ -27,6 +27,7 @@ use crate::registry::ProviderName;
 use crate::registry::on_platform;
 use crate::report::{Reporter, result_line};
 use crate::sent::StartKind;
+use crate::server::At;
 use crate::shell::quote;
 use crate::store::{self, TaskStore};
 
@@ -101,7 +102,7 @@ fn takes(args: &Recover, provider: ProviderName, start: &Snapshot) -> CliResult<
         return Ok(());
     };
     if task.provider().is_some_and(|named| named != provider) {
-        let task = task.of(provider);
+        let task = task.of(provider, None);
         let what = format!("the start is one of {provider}, and so is its task: {task}");
         return Err(CliError::input(what).why("Nothing was sent."));
     }
@@ -164,7 +165,8 @@ async fn one<P: Calls>(cx: &Cx, args: Recover, store: TaskStore, entry: Entry) -
         args,
     };
     let speed = plan.args.follow.speed;
-    let connection: Connection<P> = Connection::journaled(cx, speed, Some(store))?;
+    let connection: Connection<P> =
+        Connection::journaled(cx, speed, Some(store), At::Kept(&plan.entry.snapshot)).await?;
     connection.owns(&plan.entry.snapshot)?;
     connection.banner();
     // Held during the search; whoever repeats a start claims it as any start is.
@@ -185,7 +187,7 @@ async fn one<P: Calls>(cx: &Cx, args: Recover, store: TaskStore, entry: Entry) -
     };
     connection.out.passed_over(search.unreadable());
     let task = match &plan.args.adopt {
-        Some(Some(named)) => Some(search.named(&named.of(P::ID))?),
+        Some(Some(named)) => Some(search.named(&named.of(P::ID, connection.agent().cloned()))?),
         _ => search.only(),
     };
     match task {
@@ -260,8 +262,9 @@ impl Plan {
         if self.args.watch {
             return followed.finish(&self.how.to).await;
         }
-        let task = followed.until_known().await?;
-        connection.tell_watch(&task);
+        if let Some(task) = followed.until_known().await? {
+            connection.tell_watch(&task);
+        }
         run::name(connection, followed, "unknown").await
     }
 

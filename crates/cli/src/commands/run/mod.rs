@@ -19,9 +19,11 @@ use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::files::Seen;
 use crate::follow::{Followed, Following};
+use crate::print::Destination;
 use crate::registry::{ProviderName, on_platform};
 use crate::report::{Reporter, result_line};
 use crate::sent::StartKind;
+use crate::server::At;
 use crate::store::{self, TaskStore, Twin};
 use crate::task_ref::TaskRef;
 pub(crate) use again::Kept;
@@ -32,7 +34,10 @@ pub(super) async fn run(cx: &Cx, args: Run) -> CliResult<Exit> {
         Some(task) => Some(again::find(cx, task)?),
         None => None,
     };
-    let provider = kept.as_ref().map_or(cx.global.provider(), Kept::provider);
+    let of_agent = || args.agent.as_deref().and_then(ProviderName::of_agent);
+    let named = cx.global.named_provider().or_else(of_agent);
+    let provider = kept.as_ref().map(Kept::provider).or(named);
+    let provider = provider.unwrap_or(ProviderName::DEFAULT);
     if let Some(option) = alien(&args, provider) {
         return Err(not_here(option, provider));
     }
@@ -90,7 +95,7 @@ pub(crate) struct Start<J> {
 /// Starts a task, and follows it.
 async fn first<P: Starts>(cx: &Cx, args: &Run, plan: Plan) -> CliResult<Exit> {
     let work = P::work(args)?;
-    let mut connection: Connection<P> = open(cx, args)?;
+    let mut connection: Connection<P> = open(cx, args, At::Agent(args.agent.as_deref())).await?;
     // A wait that the deadline would cut short is not begun.
     connection.limit = plan.how.deadlines.work();
     connection.banner();
@@ -102,7 +107,7 @@ async fn first<P: Starts>(cx: &Cx, args: &Run, plan: Plan) -> CliResult<Exit> {
 /// Starts the same as a task that was started here, and follows it.
 async fn repeated<P: Starts>(cx: &Cx, args: &Run, plan: Plan, kept: &Kept) -> CliResult<Exit> {
     let kind = P::again(args, kept)?;
-    let connection: Connection<P> = open(cx, args)?;
+    let connection: Connection<P> = open(cx, args, At::Kept(&kept.entry.snapshot)).await?;
     connection.owns(&kept.entry.snapshot)?;
     connection.banner();
     let run = connection.client.run_again(&kept.entry);
@@ -136,6 +141,7 @@ fn alien(args: &Run, provider: ProviderName) -> Option<&'static str> {
         (!args.files.is_empty(), "-f"),
         (args.output_schema.is_some(), "--output-schema"),
         (args.instructions.is_some(), "--instructions"),
+        (args.data.is_some(), "--data"),
         (args.input.is_some(), "--input"),
         (args.metadata.is_some(), "--metadata"),
         (args.workspace.is_some(), "--workspace"),
@@ -186,13 +192,12 @@ struct Plan {
 }
 
 /// Opens a connection that a task can be started over.
-fn open<P: Calls>(cx: &Cx, args: &Run) -> CliResult<Connection<P>> {
+async fn open<P: Calls>(cx: &Cx, args: &Run, at: At<'_>) -> CliResult<Connection<P>> {
     if args.sim {
-        Connection::simulated(cx, args.follow.speed)
-    } else {
-        let store = TaskStore::for_start(cx)?;
-        Connection::journaled(cx, args.follow.speed, store)
+        return Connection::simulated(cx, args.follow.speed, args.agent.as_deref()).await;
     }
+    let store = TaskStore::for_start(cx)?;
+    Connection::journaled(cx, args.follow.speed, store, at).await
 }
 
 /// Starts it, and follows it unless it is to be left.
@@ -237,7 +242,10 @@ pub(super) async fn name<P: Calls>(
     unseen: &str,
 ) -> CliResult<Exit> {
     let out = &connection.out;
-    let task = followed.until_known().await?;
+    let Some(task) = followed.until_known().await? else {
+        // Nobody can read a direct answer again: it is printed.
+        return followed.finish(&Destination::default()).await;
+    };
     let told = if out.is_json() {
         let status = followed.reporter.known().status;
         let status = status.map_or_else(|| unseen.to_owned(), |status| status.to_string());

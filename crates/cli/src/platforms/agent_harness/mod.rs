@@ -12,6 +12,7 @@ use taskward::question::QuestionKind;
 use taskward::{Output as _, Provider as _, Question};
 use taskward_sim::Sim;
 
+use crate::agent_url::AgentNaming;
 use crate::calls::{Calls, Summary, UsageFilter};
 use crate::connection::Connection;
 use crate::error::CliResult;
@@ -21,6 +22,8 @@ use crate::registry::Feature;
 use crate::report::cells;
 use crate::shell::quote;
 use crate::task_ref::TaskRef;
+
+impl AgentNaming for AgentHarness {}
 
 impl Platform for AgentHarness {
     const KEYS: &'static str =

@@ -21,27 +21,28 @@ use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::lines::{self, LineType};
 use crate::pages::{self, Extent};
+use crate::server::At;
 use crate::shell::quote;
 use crate::text_arg::{json_object, text_or_file};
 
 pub(super) async fn agents(cx: &Cx, args: Agents) -> CliResult<Exit> {
-    let open = || Connection::<Nanonets>::open(cx, None);
+    let open = async || Connection::<Nanonets>::open(cx, None, At::Settings).await;
     match args {
         Agents::List {
             name,
             status,
             limit,
-        } => list(&open()?, name, &status, limit.unwrap_or(u32::MAX)).await,
-        Agents::Show { agent } => show(&open()?, &agent).await,
+        } => list(&open().await?, name, &status, limit.unwrap_or(u32::MAX)).await,
+        Agents::Show { agent } => show(&open().await?, &agent).await,
         Agents::Create(args) => {
             let request = creation(&args)?;
-            create(&open()?, request).await
+            create(&open().await?, request).await
         }
         Agents::Update(args) => update(cx, args).await,
         Agents::Versions { agent, limit } => {
-            versions(&open()?, &agent, limit.unwrap_or(u32::MAX)).await
+            versions(&open().await?, &agent, limit.unwrap_or(u32::MAX)).await
         }
-        Agents::Publish { agent } => publish(&open()?, &agent).await,
+        Agents::Publish { agent } => publish(&open().await?, &agent).await,
     }?;
     Ok(Exit::Ok)
 }
@@ -178,7 +179,7 @@ async fn update(cx: &Cx, args: args::UpdateAgent) -> CliResult<()> {
             "--config replaces the agent's whole configuration",
         )?;
     }
-    let connection: Connection<Nanonets> = Connection::open(cx, None)?;
+    let connection: Connection<Nanonets> = Connection::open(cx, None, At::Settings).await?;
     let id = resolve(&connection, &args.agent, For::Care).await?;
     if let Some(config) = replaces {
         let present = connection

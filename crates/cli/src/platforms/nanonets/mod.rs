@@ -15,6 +15,7 @@ use taskward::{Output as _, Question};
 use taskward_sim::Sim;
 
 use self::agent_names::{For, resolve};
+use crate::agent_url::AgentNaming;
 use crate::args::Agents;
 use crate::calls::{Calls, ListedTask, Said, Summary, TaskFilter};
 use crate::connection::Connection;
@@ -27,6 +28,8 @@ use crate::platform::{Hint, Platform, Print, ended, object};
 use crate::registry::Feature;
 use crate::shell::quote;
 use crate::task_ref::TaskRef;
+
+impl AgentNaming for Nanonets {}
 
 impl Platform for Nanonets {
     const KEYS: &'static str =
@@ -182,9 +185,7 @@ impl Calls for Nanonets {
         let name = |task: &TaskListItem| format!("{task:?}");
         pages::each(connection, operation, extent, name, |task| {
             take(ListedTask {
-                task: task
-                    .task_id
-                    .map(|id| TaskRef::of::<Self>(id.as_str().into())),
+                task: task.task_id.map(|id| connection.task(&id.as_str().into())),
                 status: task.status.as_str().to_owned(),
                 title: task.title,
                 agent_id: task.agent_id.map(|id| id.to_string()),

@@ -11,7 +11,6 @@ use crate::commands::run::{Kept, Start, Starts};
 use crate::connection::Connection;
 use crate::error::{CliError, CliResult};
 use crate::files::{self, Files};
-use crate::out::Out;
 use crate::sent::StartKind;
 use crate::text_arg::{stdin_text, text_or_file};
 
@@ -40,7 +39,7 @@ impl Starts for Nanonets {
             }
         };
         let agent = resolve(connection, wanted, For::Run).await?;
-        work.announce(&connection.out);
+        work.files.announce(&connection.out);
         Ok(Start {
             job: work.job(&agent),
             kind: start_kind(agent),
@@ -103,20 +102,6 @@ impl Work {
             .start(&work.job("agent"), None)
             .map_err(|error| CliError::input(error.to_string()).why("Nothing was sent."))?;
         Ok(work)
-    }
-
-    fn announce(&self, out: &Out) {
-        for warning in &self.files.warnings {
-            out.say(&format!("warning: {warning}"));
-        }
-        let count = self.files.files.len();
-        if count > 0 {
-            let files = if count == 1 { "file" } else { "files" };
-            out.say(&format!(
-                "sending {count} {files}, {}",
-                files::size(self.files.bytes)
-            ));
-        }
     }
 
     fn job(&self, agent: &str) -> Job {
