@@ -43,6 +43,9 @@ pub struct Question {
     /// How many messages of users precede the question, on a platform that asks in a conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users_before: Option<u64>,
+    /// The conversation of the task, on a platform where an answer has to name it besides the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<String>,
     /// When the question was asked, as the server wrote it; `None` if the server does not say that of the question
     /// itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,6 +71,7 @@ impl Question {
             payload: None,
             seq: None,
             users_before: None,
+            conversation: None,
             since: None,
             unseen_after: None,
             stand_in: false,
@@ -92,6 +96,13 @@ impl Question {
     #[must_use]
     pub fn asked_since(mut self, at: Option<String>) -> Self {
         self.since = at;
+        self
+    }
+
+    /// Sets the conversation that an answer has to name.
+    #[must_use]
+    pub fn in_conversation(mut self, id: Option<String>) -> Self {
+        self.conversation = id;
         self
     }
 

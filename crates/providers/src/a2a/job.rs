@@ -334,6 +334,7 @@ pub(super) fn message_id(key: &IdempotencyKey) -> String {
 /// Returns an error for an approval or a rejection: no agent of this protocol asks for one.
 pub(super) fn message_to(
     task: &str,
+    conversation: Option<&str>,
     id: String,
     answer: &Answer,
 ) -> Result<SendMessageRequest, BuildError> {
@@ -352,7 +353,9 @@ pub(super) fn message_to(
     };
     Ok(SendMessageRequest {
         message: OutgoingMessage {
-            // The server knows the conversation of its task; one that does not fit is refused.
+            // The server knows the conversation of its task, but the Python SDK takes a message without one for another
+            // conversation's, and refuses the next.
+            context_id: conversation.map(str::to_owned),
             task_id: Some(task.to_owned()),
             ..message(id, vec![part])
         },
@@ -494,16 +497,17 @@ mod tests {
         assert!(error.contains("give the agent a URL"), "{error}");
     }
 
+    /// Rows: P21.
     #[test]
     fn an_answer_is_a_message_to_the_task_in_words_or_with_data() {
         let sent = |answer| {
-            let body = message_to("t", "m".to_owned(), &answer)?;
+            let body = message_to("t", Some("c"), "m".to_owned(), &answer)?;
             Ok::<_, BuildError>(serde_json::to_value(body).expect("JSON"))
         };
         assert_eq!(
             sent(Answer::text("red")).expect("words"),
             json!({
-                "message": {"messageId": "m", "taskId": "t", "role": "ROLE_USER", "parts": [{"text": "red"}]},
+                "message": {"messageId": "m", "contextId": "c", "taskId": "t", "role": "ROLE_USER", "parts": [{"text": "red"}]},
                 "configuration": {"returnImmediately": true},
             })
         );

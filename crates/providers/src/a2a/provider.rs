@@ -181,7 +181,7 @@ impl Provider for A2a {
                     true => {
                         Ok(self.result_of(&read_task(self, id, reply)?, &reply.body, Whole::No))
                     }
-                    false => Ok(live(id, &head.status)),
+                    false => Ok(live(id, named(&head.context_id), &head.status)),
                 }
             }
             ReadKind::Result => {
@@ -205,10 +205,14 @@ impl Provider for A2a {
 
     fn write_request(&self, id: &TaskId, write: &WriteRequest<'_>) -> Result<Request, BuildError> {
         let unkeyed = || BuildError::new("a message needs an id of ours");
-        let (key, answer) = match write {
+        let (key, conversation, answer) = match write {
             WriteRequest::Cancel => return CancelTask::new(self, id.as_str()).request(),
-            WriteRequest::Answer { answer, key, .. } => (key, (*answer).clone()),
-            WriteRequest::Message { text, key } => (key, GivenAnswer::text(*text)),
+            WriteRequest::Answer {
+                question,
+                answer,
+                key,
+            } => (key, question.conversation.as_deref(), (*answer).clone()),
+            WriteRequest::Message { text, key } => (key, None, GivenAnswer::text(*text)),
             _ => {
                 return Err(BuildError::new(
                     "agents of this protocol have no such write",
@@ -216,7 +220,11 @@ impl Provider for A2a {
             }
         };
         let message = message_id(key.ok_or_else(unkeyed)?);
-        SendMessage::new(self, message_to(id.as_str(), message, &answer)?).request()
+        SendMessage::new(
+            self,
+            message_to(id.as_str(), conversation, message, &answer)?,
+        )
+        .request()
     }
 
     fn check_accepted(&self, id: &TaskId, reply: &Response) -> Result<(), ReadError> {
@@ -395,7 +403,11 @@ impl A2a {
             State::Failed => PollResult::Failed(failure(None)),
             State::Rejected => PollResult::Failed(failure(Some("rejected"))),
             State::Canceled => PollResult::Stopped(failure(None)),
-            _ => live(named(&task.id).unwrap_or_default(), &task.status),
+            _ => live(
+                named(&task.id).unwrap_or_default(),
+                named(&task.context_id),
+                &task.status,
+            ),
         }
     }
 
@@ -426,8 +438,8 @@ fn has_artifacts(task: &Task) -> bool {
 }
 
 /// Returns what a task says that is not over.
-fn live(id: &str, status: &TaskStatus) -> PollResult<Answer> {
-    match (state_of(status), question_of(id, status)) {
+fn live(id: &str, conversation: Option<&str>, status: &TaskStatus) -> PollResult<Answer> {
+    match (state_of(status), question_of(id, conversation, status)) {
         (_, Some(question)) => PollResult::Asking(vec![question]),
         (State::Unknown, None) => PollResult::Unknown(dated_status(status)),
         (_, None) => PollResult::Pending(dated_status(status)),

@@ -12,7 +12,11 @@ use super::types::{Message, Part, TaskStatus};
 /// The id is a digest of the task, the time of the status and what is asked. The id of the message would be better, but
 /// one server makes another at every read; the time tells two equal questions apart, and where there is none, the id of
 /// the message does. Where a server shows that its task waits and not for what, the question is a stand-in.
-pub(super) fn question_of(task: &str, status: &TaskStatus) -> Option<Question> {
+pub(super) fn question_of(
+    task: &str,
+    conversation: Option<&str>,
+    status: &TaskStatus,
+) -> Option<Question> {
     let state = state_of(status);
     if !state.is_interrupted() {
         return None;
@@ -39,7 +43,9 @@ pub(super) fn question_of(task: &str, status: &TaskStatus) -> Option<Question> {
         true => QuestionId::stand_in(&TaskId::new(task), place.unwrap_or_default()),
         false => id_of(task, place, &text, &others),
     };
-    let question = Question::new(id, kind, text).asked_since(at);
+    let question = Question::new(id, kind, text)
+        .asked_since(at)
+        .in_conversation(conversation.map(str::to_owned));
     let question = match data {
         Some(data) => question.with_payload(data.clone()),
         // A file beside the words is part of what is asked.
@@ -83,7 +89,7 @@ mod tests {
     }
 
     fn question(json: &str) -> Question {
-        question_of("t", &status(json)).expect(json)
+        question_of("t", None, &status(json)).expect(json)
     }
 
     /// From a2a-05: the Python SDK's question.
@@ -118,7 +124,7 @@ mod tests {
         ] {
             assert_ne!(question(&other).id, colour.id, "{other}");
         }
-        let elsewhere = question_of("u", &status(COLOUR)).expect("a question");
+        let elsewhere = question_of("u", None, &status(COLOUR)).expect("a question");
         assert_ne!(elsewhere.id, colour.id);
     }
 
@@ -175,9 +181,9 @@ mod tests {
         }
         for state in ["TASK_STATE_WORKING", "completed", "TASK_STATE_PAUSED", ""] {
             let json = COLOUR.replace("TASK_STATE_INPUT_REQUIRED", state);
-            assert_eq!(question_of("t", &status(&json)), None, "{state}");
+            assert_eq!(question_of("t", None, &status(&json)), None, "{state}");
         }
-        assert_eq!(question_of("t", &TaskStatus::default()), None);
+        assert_eq!(question_of("t", None, &TaskStatus::default()), None);
     }
 
     #[test]
