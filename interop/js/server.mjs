@@ -1,7 +1,7 @@
 // An A2A server on the protocol's JavaScript SDK, with an agent whose first message is a script: the same steps as
 // ../py/server.py, whose head describes them. The SDK's database store needs a compiler, so there is no --db here.
 //
-//     node server.mjs --port 8752 [--token SECRET] [--no-streaming] [--no-push] [--with-parent]
+//     node server.mjs --port 8752 [--token SECRET] [--no-streaming] [--no-push] [--public PORT] [--with-parent]
 //
 // Bindings: JSON-RPC at /rpc, HTTP+JSON at /rest, card at /.well-known/agent-card.json. Loopback only.
 // Ready when it prints "a2a ready http://127.0.0.1:PORT".
@@ -20,13 +20,14 @@ import express from 'express';
 const { values: args } = parseArgs({
   options: {
     port: { type: 'string', default: '8752' },
+    public: { type: 'string' }, // the port that the card names: of a proxy before this server
     token: { type: 'string' },
     'no-streaming': { type: 'boolean', default: false },
     'no-push': { type: 'boolean', default: false },
     'with-parent': { type: 'boolean', default: false },
   },
 });
-const base = `http://127.0.0.1:${args.port}`;
+const base = `http://127.0.0.1:${args.public ?? args.port}`;
 
 const part = (content) => ({ content, metadata: undefined, filename: '', mediaType: '' });
 const text = (value) => part({ $case: 'text', value });

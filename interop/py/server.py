@@ -1,6 +1,7 @@
 """An A2A server on the protocol's Python SDK, with an agent whose first message is a script.
 
-    python server.py --port 8750 [--db FILE] [--token SECRET] [--no-streaming] [--no-push] [--v03] [--with-parent]
+    python server.py --port 8750 [--db FILE] [--token SECRET] [--no-streaming] [--no-push] [--v03] [--public PORT]
+        [--with-parent]
 
 Bindings: JSON-RPC at /rpc, HTTP+JSON at /rest, card at /.well-known/agent-card.json. Loopback only.
 Ready when it prints "a2a ready http://127.0.0.1:PORT".
@@ -68,6 +69,12 @@ class Scripted(AgentExecutor):
             await up.start_work()
             if question is not None:
                 await up.add_artifact([new_text_part(f"{question} -> {said}")], name="answer")
+        elif context.current_task:
+            # Another process asked, and its steps are gone with it.
+            asked = context.current_task.status.message
+            self.left[task_id] = []
+            await up.start_work()
+            await up.add_artifact([new_text_part(f"{asked.parts[0].text} -> {said}")], name="answer")
         else:
             steps = steps_of(said)
             while steps and steps[0].startswith("silent"):
@@ -161,11 +168,12 @@ def main():
     arg.add_argument("--no-streaming", action="store_true")
     arg.add_argument("--no-push", action="store_true")
     arg.add_argument("--v03", action="store_true", help="also speak protocol 0.3")
+    arg.add_argument("--public", type=int, help="the port that the card names: of a proxy before this server")
     arg.add_argument("--with-parent", action="store_true", help="end when the standard input does")
     a = arg.parse_args()
     if a.with_parent:
         threading.Thread(target=end_with_parent, daemon=True).start()
-    base = f"http://127.0.0.1:{a.port}"
+    base = f"http://127.0.0.1:{a.public or a.port}"
     versions = ["1.0"] + (["0.3"] if a.v03 else [])
     card = AgentCard(
         name="Scripted", description="Does what the message says, step by step.", version="1",

@@ -55,6 +55,13 @@ pub(crate) fn program() -> Result<PathBuf> {
     Ok(target().join("debug"))
 }
 
+/// Builds an example of the façade with its default features; returns the program.
+pub(crate) fn example(name: &str) -> Result<PathBuf> {
+    let build = ["build", "--quiet", "--locked", "-p", "taskward"];
+    run(cargo(&build).args(["--example", name]))?;
+    Ok(target().join("debug/examples").join(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

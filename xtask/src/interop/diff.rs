@@ -11,38 +11,37 @@ pub(crate) struct Hunk {
 /// Returns where two traces of the same sections differ.
 pub(crate) fn hunks(first: &str, second: &str) -> Vec<Hunk> {
     let (first, second) = (sections(first), sections(second));
+    let text_of = |all: &[(String, String)], wanted: &str| {
+        let found = all.iter().find(|(name, _)| name == wanted);
+        found.map(|(_, text)| text.clone()).unwrap_or_default()
+    };
     let mut hunks = Vec::new();
-    for (name, lines) in &first {
-        let other = second.iter().find(|(other, _)| other == name);
-        compare(
-            name,
-            lines,
-            other.map_or(&[], |(_, lines)| lines),
-            &mut hunks,
-        );
+    for (name, text) in &first {
+        compare(name, text, &text_of(&second, name), &mut hunks);
     }
-    for (name, lines) in &second {
+    for (name, text) in &second {
         if !first.iter().any(|(other, _)| other == name) {
-            compare(name, &[], lines, &mut hunks);
+            compare(name, "", text, &mut hunks);
         }
     }
     hunks
 }
 
-/// Returns the lines of each section, by its heading.
-fn sections(trace: &str) -> Vec<(&str, Vec<&str>)> {
-    let mut sections: Vec<(&str, Vec<&str>)> = Vec::new();
+/// Returns the text of each section, by its heading.
+pub(crate) fn sections(trace: &str) -> Vec<(String, String)> {
+    let mut sections: Vec<(String, String)> = Vec::new();
     for line in trace.lines() {
         match (line.strip_prefix("## "), sections.last_mut()) {
-            (Some(name), _) => sections.push((name, Vec::new())),
-            (None, Some((_, lines))) => lines.push(line),
-            (None, None) => sections.push(("", vec![line])),
+            (Some(name), _) => sections.push((name.to_owned(), String::new())),
+            (None, Some((_, text))) => *text += &format!("{line}\n"),
+            (None, None) => sections.push((String::new(), format!("{line}\n"))),
         }
     }
     sections
 }
 
-fn compare(section: &str, first: &[&str], second: &[&str], hunks: &mut Vec<Hunk>) {
+fn compare(section: &str, first: &str, second: &str, hunks: &mut Vec<Hunk>) {
+    let (first, second): (Vec<_>, Vec<_>) = (first.lines().collect(), second.lines().collect());
     // The length of the longest common run of lines from each pair of places on.
     let mut common = vec![vec![0_usize; second.len() + 1]; first.len() + 1];
     for i in (0..first.len()).rev() {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,15 @@ use crate::repo;
 /// How long a server may take until it answers.
 const READY_WITHIN: Duration = Duration::from_secs(90);
 
+/// How a server differs from the usual one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Options {
+    /// The port that its card names, where that is another's: of a proxy. LangGraph names whatever it is asked through.
+    pub(crate) public: Option<u16>,
+    /// Where it keeps its tasks, so that they outlive it (Python only).
+    pub(crate) database: Option<PathBuf>,
+}
+
 /// A running server; it ends with this value, and with this process, however that ends.
 pub(crate) struct Server {
     process: Child,
@@ -26,11 +35,11 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts one, and waits until it answers.
-    pub(crate) fn start(environment: &Environment) -> Result<Self> {
+    pub(crate) fn start(environment: &Environment, options: &Options) -> Result<Self> {
         let name = environment.kind.name();
         let port = free_port()?;
         let log = environment.folder.join(format!("server-{port}.log"));
-        let process = command(environment, port, &log)?
+        let process = command(environment, port, options, &log)?
             .spawn()
             .with_context(|| format!("cannot start the server of interop/{name}"))?;
         let mut server = Self {
@@ -48,6 +57,18 @@ impl Server {
     /// Returns the address of its agent card.
     pub(crate) fn card(&self) -> &str {
         &self.card
+    }
+
+    /// Returns the port that it listens on.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends it at once, without a chance to save anything.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.process.kill()?;
+        self.process.wait()?;
+        Ok(())
     }
 
     fn wait_until_ready(&mut self, kind: Kind, log: &Path) -> Result<()> {
@@ -106,7 +127,7 @@ impl Drop for Server {
 
 /// Returns the command that starts a server on a port. Its standard input is a pipe that this process holds the other end
 /// of: it closes however this process ends, and the servers' scripts end with it.
-fn command(environment: &Environment, port: u16, log: &Path) -> Result<Command> {
+fn command(environment: &Environment, port: u16, options: &Options, log: &Path) -> Result<Command> {
     let mut command = Command::new(&environment.runtime);
     let from = source(environment.kind);
     match environment.kind {
@@ -135,6 +156,15 @@ fn command(environment: &Environment, port: u16, log: &Path) -> Result<Command> 
                 .args(["serve.py", &port.to_string()])
                 .current_dir(folder);
         }
+    }
+    if let Some(public) = options
+        .public
+        .filter(|_| environment.kind != Kind::Langgraph)
+    {
+        command.args(["--public", &public.to_string()]);
+    }
+    if let Some(file) = &options.database {
+        command.arg("--db").arg(file);
     }
     // Nothing is told to anybody.
     command.env("LANGSMITH_TRACING", "false");

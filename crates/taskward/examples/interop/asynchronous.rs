@@ -1,0 +1,93 @@
+//! What the client does, in a runtime.
+
+use serde_json::{Value, json};
+use taskward::a2a::operations::{CardReply, GetAgentCard, ListTasks};
+use taskward::a2a::{A2a, CardUrl};
+use taskward::error::BoxError;
+use taskward::{Client, Recovery, Run};
+use tokio::time::sleep;
+
+use super::{Args, PATIENCE, report};
+
+pub(crate) async fn perform(args: &Args) -> Result<Value, BoxError> {
+    let client = client(args).await?;
+    match args.what.as_str() {
+        "run" => follow(args, client.run(args.job())).await,
+        "recover" => recover(args, &client).await,
+        "cancel" => {
+            let mut running = client.attach(args.task.as_str()).start().await?;
+            // Nothing can be cancelled once it is over.
+            let _ = running.cancel();
+            Ok(report(running.wait().await))
+        }
+        "list" => {
+            let page = client
+                .list(ListTasks::new(client.provider()))
+                .next_page()
+                .await?;
+            let tasks = page.into_iter().flatten().filter_map(|task| task.id);
+            let tasks: Vec<String> = tasks.map(|id| id.to_string()).collect();
+            Ok(json!({ "tasks": tasks }))
+        }
+        other => Err(format!("there is nothing called {other:?}").into()),
+    }
+}
+
+/// Reads the card, and returns a client of its agent.
+async fn client(args: &Args) -> Result<Client<A2a>, BoxError> {
+    let url = CardUrl::parse(&args.card)?;
+    let at = Client::<A2a>::builder()
+        .base_url(&url.origin().to_string())
+        .build()?;
+    let CardReply::Card(card, _) = at.call(GetAgentCard::new(url.clone())).await? else {
+        return Err("no card".into());
+    };
+    let found = A2a::from_card(&card, &url, Some(args.binding()))?;
+    let streams = found.agent.streams() && !args.no_stream;
+    Ok(Client::<A2a>::builder()
+        .base_url(&found.root)
+        .provider(found.agent.with_streaming(streams))
+        .journal(args.journal()?)
+        .build()?)
+}
+
+async fn recover(args: &Args, client: &Client<A2a>) -> Result<Value, BoxError> {
+    let stored = args.stored()?.snapshot;
+    match client.recover(stored.clone()).await? {
+        Recovery::Follow(run) => follow(args, run).await,
+        Recovery::Found(found) => {
+            let [one] = &found.candidates[..] else {
+                return Err(format!("{} tasks are found", found.candidates.len()).into());
+            };
+            follow(args, client.resume(stored.adopting(one.id.clone()))).await
+        }
+        _ => Err("an unknown way to recover".into()),
+    }
+}
+
+async fn follow(args: &Args, run: Run<A2a>) -> Result<Value, BoxError> {
+    let (mut answers, after) = (args.answers.clone().into_iter(), args.answer_after);
+    let run = run.deadline(PATIENCE).answer_deadline(PATIENCE);
+    let run = run.on_question(move |_| {
+        let answer = answers.next();
+        async move {
+            let Some(answer) = answer else {
+                sleep(PATIENCE).await;
+                return Err("nobody answers".into());
+            };
+            sleep(after).await;
+            Ok(taskward::Answer::text(answer))
+        }
+    });
+    let mut running = run.start().await?;
+    // Whoever takes the events is not asked: the handler answers in `wait` only.
+    while args.cancels() {
+        let Some(event) = running.next().await? else {
+            break;
+        };
+        if args.cancels_at(&event.event) {
+            running.cancel()?;
+        }
+    }
+    Ok(report(running.wait().await))
+}
