@@ -2,6 +2,7 @@
 //! client detaches. `detach.rs` says when a detaching client is done, and ARCHITECTURE.md draws the states.
 
 use crate::budget::OriginBudget;
+use crate::error::ErrorClass;
 use crate::event::{Event, Status};
 use crate::id::TaskId;
 use crate::operation::Safety;
@@ -23,6 +24,8 @@ pub(super) struct Cancel {
     pub(super) state: CancelState,
     /// How the client stops following the task, once it has begun to.
     pub(super) detaching: Option<Detaching>,
+    /// A refusal that says that the task cannot be cancelled as it is: reported once a read shows that it is not over.
+    doubted: Option<CancelFailure>,
 }
 
 /// How far the request to stop the task has come.
@@ -122,7 +125,16 @@ impl Cancel {
             state,
             // Whoever takes the task up follows it.
             detaching: _,
+            doubted,
         } = self;
+        if let Some(failure) = doubted {
+            // Whoever takes the task up asks again.
+            return SavedCancel::Requested {
+                tries: 0,
+                due: None,
+                last: Some(failure.clone()),
+            };
+        }
         match state.clone() {
             CancelState::NotRequested | CancelState::Unsupported => SavedCancel::Idle,
             CancelState::Requested { tries, due, last } => SavedCancel::Requested {
@@ -136,8 +148,18 @@ impl Cancel {
     }
 }
 
-impl CancelState {
+impl Cancel {
+    /// Takes up the stored form. Whoever takes the task up follows it, and asks for itself.
     pub(super) fn restore(saved: SavedCancel, time: &Since) -> Self {
+        Self {
+            state: CancelState::restore(saved, time),
+            ..Self::default()
+        }
+    }
+}
+
+impl CancelState {
+    fn restore(saved: SavedCancel, time: &Since) -> Self {
         match saved {
             SavedCancel::Idle => Self::NotRequested,
             SavedCancel::Requested { tries, due, last } => Self::Requested {
@@ -240,7 +262,14 @@ impl Cancel {
         };
         let rules: &Retry = &env.policy.retry;
         if retry::retryability(&error, Safety::Repeatable, rules) != Retryability::Retryable {
-            self.refuse(CancelFailure::Attempt(error.record()), out);
+            let failure = CancelFailure::Attempt(error.record());
+            if error.class() == Some(ErrorClass::NotCancellable) {
+                self.change(CancelChange::Refused(failure.clone()));
+                self.doubted = Some(failure);
+                out.save.need();
+            } else {
+                self.refuse(failure, out);
+            }
             return CancelReply::Refused;
         }
         let draw = env.rng.u16(..);
@@ -257,6 +286,20 @@ impl Cancel {
             until: due,
         });
         CancelReply::Again
+    }
+
+    /// Notes a read of the task: a refusal was one only if the task is not over.
+    pub(super) fn see(&mut self, is_over: bool, out: &mut Outbox) {
+        if let Some(failure) = self.doubted.take()
+            && !is_over
+        {
+            out.events.push(Event::CancelRefused(failure));
+        }
+    }
+
+    /// Returns whether a read has to show whether the task is over.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.doubted.is_some()
     }
 
     /// Gives the request up for this reason.

@@ -21,7 +21,7 @@ use crate::source::{Segment, SourceKey};
 use crate::target::MAX_TARGET;
 use crate::time::Timestamp;
 
-use super::cancel::{Cancel, CancelState};
+use super::cancel::Cancel;
 use super::clocks::Deadlines;
 use super::env::Env;
 use super::event_queue::{EventQueue, PendingEvent};
@@ -351,11 +351,7 @@ pub(super) fn resume<P: Provider>(
         link: Link::Idle,
         out,
         clocks,
-        cancel: Cancel {
-            state: CancelState::restore(saved.cancel, &time),
-            // Whoever takes the task up follows it.
-            detaching: None,
-        },
+        cancel: Cancel::restore(saved.cancel, &time),
         phase,
     };
     if !task.phase.is_ended() && how == TakenUp::Resumed {

@@ -490,7 +490,32 @@ fn a_refusal_in_a_200_is_no_acceptance() {
     task.cancel(at(trace.now)).expect("a cancel");
     trace.drive(&mut task, &mut script, |_| false);
     assert!(!trace.text.contains("Cancelling"), "{}", trace.text);
-    assert!(trace.text.contains("CancelRefused"), "{}", trace.text);
+}
+
+#[test]
+fn that_a_task_cannot_be_cancelled_is_told_only_if_it_is_not_over() {
+    for (shown, is_told) in [("done 1", false), ("failed", false), ("working", true)] {
+        let mut task = start(false, policy());
+        let mut trace = Trace::default();
+        let mut script = Script::new(&[
+            ("/start?ref=ours", &[Says("task t working")]),
+            ("/tasks/t", &[Says(shown), Says("done 1")]),
+            ("/tasks/t/cancel", &[Says("error not-cancellable")]),
+        ]);
+        trace.drive(&mut task, &mut script, |event| {
+            matches!(event, Event::Created { .. })
+        });
+        task.cancel(at(trace.now)).expect("a cancel");
+        trace.drive(&mut task, &mut script, |_| false);
+        let asked = "POST /tasks/t/cancel\nGET /tasks/t\n";
+        assert!(trace.text.contains(asked), "{}", trace.text);
+        assert_eq!(
+            trace.text.contains("CancelRefused"),
+            is_told,
+            "{}",
+            trace.text
+        );
+    }
 }
 
 #[test]

@@ -160,6 +160,7 @@ impl<P: Provider> Follow<P> {
             self.tell_who_answered(cx, &result);
             return self.apply_moved(cx, moved);
         }
+        cx.cancel.see(result.is_over(), cx.out);
         if matches!(result, PollResult::Asking(_))
             && let Some(status) = cx.env.provider.status_beside_questions(reply)
         {
@@ -629,7 +630,7 @@ impl<P: Provider> Follow<P> {
 
     /// Polls after the server refused to cancel: the task may be over.
     pub(super) fn poll_once_refused(&mut self, cx: &Cx<'_, P>) {
-        if cx.cancel.detaching.is_some() {
+        if cx.cancel.detaching.is_some() || cx.cancel.is_doubted() {
             self.poller.poll_now(cx.env.now);
         }
     }

@@ -296,6 +296,7 @@ impl<P: Provider> Follow<P> {
                     self.record_status(cx, status);
                 }
                 self.stream.rests = result.rests();
+                cx.cancel.see(result.is_over(), cx.out);
                 let next = self.defer_or_apply(cx, result);
                 self.update_clock(cx);
                 next
