@@ -297,7 +297,7 @@ impl Case {
     fn run_a2a(
         mut self,
         mut scenario: Scenario,
-        faults: FaultPlan,
+        mut faults: FaultPlan,
         with_log: bool,
     ) -> Result<RunRecord, Box<Violation>> {
         let profile = self.pick(&[
@@ -313,6 +313,12 @@ impl Case {
             _ => self.pick(Binding::ALL),
         };
         let streams = self.rng.u8(..4) != 0;
+        if self.chance(2) {
+            // An answer finds a task that somebody else has answered, or stopped, since it was read.
+            faults = faults
+                .with(FaultEvent::SecondClient, 3)
+                .with(FaultEvent::Dashboard, 3);
+        }
         let mut settings: open::Settings = scenario.of();
         settings.switches = switches;
         scenario.set(settings);
