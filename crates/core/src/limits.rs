@@ -107,7 +107,7 @@ impl Default for LimitTable {
             upload_head: Duration::from_secs(300),
             idle: Duration::from_secs(30),
             stream_idle: Duration::from_secs(300),
-            max_body: 16 * 1024 * 1024,
+            max_body: 64 * 1024 * 1024,
         }
     }
 }
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(seconds(Kind::WholeStream), (10, 60, 300, None));
         // All that comes before the stream is open.
         assert_eq!(seconds(Kind::OpenStream), (10, 60, 300, Some(10 + 60 + 30)));
-        assert_eq!(table.max_body, 16 << 20);
+        assert_eq!(table.max_body, 64 << 20);
     }
 
     /// Rows: B27, E28.
