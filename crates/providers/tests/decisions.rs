@@ -11,7 +11,8 @@ mod world;
 use std::time::Duration;
 
 use taskward_core::{Answer, OnDetach, Policy, RequestPurpose};
-use taskward_providers::{agent_harness, nanonets};
+use taskward_providers::{a2a, agent_harness, nanonets};
+use taskward_sim::a2a::Server as Agents;
 use taskward_sim::harness::Server as Harness;
 use taskward_sim::nanonets::Server as Nanonets;
 use world::{Fault, World};
@@ -68,9 +69,18 @@ fn a_question_is_checked_before_it_is_answered() {
     world.run(|server| agent(server, "asker"), policy());
     let mut other = World::<Harness>::new("").answers(5_000, approve);
     other.run(|_| run("approve-email"), policy());
+    let mut third = World::<Agents>::new("").answers(5_000, |_| Answer::text("EUR"));
+    third.run(
+        |_| a2a::Job::text("work 1; ask Which?; artifact {answer}"),
+        policy(),
+    );
     check(
         "question",
-        &[("nanonets", &world.log), ("agent harness", &other.log)],
+        &[
+            ("nanonets", &world.log),
+            ("agent harness", &other.log),
+            ("a2a", &third.log),
+        ],
     );
 }
 
@@ -93,18 +103,21 @@ fn a_storm_of_refusals_is_sat_out_as_long_as_the_server_asks() {
 #[test]
 fn a_start_whose_reply_is_lost_is_unknown_or_repeated_under_its_key() {
     let lost = |endpoint: &str, number: usize| match (endpoint, number) {
-        ("run" | "create_run", 0) => Fault::LostReply,
+        ("run" | "create_run" | "send_streaming_message", 0) => Fault::LostReply,
         _ => Fault::None,
     };
     let mut world = World::<Nanonets>::new("").faults(lost);
     world.run(|server| agent(server, "echo"), policy());
     let mut other = World::<Harness>::new("").faults(lost);
     other.run(|_| stream(2), policy());
+    let mut third = World::<Agents>::new("").faults(lost);
+    third.run(|_| a2a::Job::text("work 2; artifact done"), policy());
     check(
         "lost-start",
         &[
             ("nanonets, no key", &world.log),
             ("agent harness, a key", &other.log),
+            ("a2a, an id of ours", &third.log),
         ],
     );
 }

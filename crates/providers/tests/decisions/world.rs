@@ -115,7 +115,7 @@ impl<S: Platform> World<S> {
 
     pub(crate) fn run(&mut self, job: impl FnOnce(&S) -> JobOf<S>, policy: Policy) {
         let job = job(&self.platform);
-        let provider = S::Provider::default();
+        let provider = S::provider();
         let mut task =
             Task::start(provider, &job, policy, Seed([5; 32]), self.time()).expect("a task");
         while testing::drive(&mut task, self) == Stop::Died {
@@ -125,7 +125,7 @@ impl<S: Platform> World<S> {
             self.answers.clear();
             self.say("begins", "another process goes on from what was saved");
             let saved = self.stored.clone().expect("saved before it was sent");
-            task = Task::resume(S::Provider::default(), saved, self.time()).expect("resume");
+            task = Task::resume(S::provider(), saved, self.time()).expect("resume");
         }
         self.hang_up();
     }
@@ -176,8 +176,9 @@ impl<S: Platform> World<S> {
             Event::Created { .. } => self.say("told", "the task exists"),
             Event::Status(status) => self.say("told", format!("status {status}")),
             Event::Provider(event) => {
-                let seq = event.seq.expect("a position").0;
-                self.say("event", format!("{seq} {}", event.name));
+                let seq = event.seq.map(|seq| format!("{} ", seq.0));
+                let seq = seq.unwrap_or_default();
+                self.say("event", format!("{seq}{}", event.name));
             }
             Event::Question(question) => {
                 let line = question.text.lines().next().unwrap_or_default();

@@ -1,9 +1,12 @@
-//! The two simulated platforms, as the driver sees them.
+//! The simulated platforms, as the driver sees them.
 
 use taskward_core::{Output, Provider};
+use taskward_providers::a2a::{self, A2a, Binding};
 use taskward_providers::agent_harness::{self, AgentHarness};
 use taskward_providers::nanonets::{self, Nanonets};
-use taskward_sim::{Answer, Head, Pulled, Request, Scenario, StreamId, harness, nanonets as sim};
+use taskward_sim::{
+    Answer, Head, Pulled, Request, Scenario, StreamId, a2a as agents, harness, nanonets as sim,
+};
 
 /// What the server counted.
 #[derive(Debug, PartialEq)]
@@ -22,6 +25,10 @@ pub(crate) trait Platform: Sized {
 
     fn new(scenario: &Scenario, now: u64) -> Self;
     fn key(&self) -> &str;
+    /// Returns the provider that speaks to it.
+    fn provider() -> Self::Provider {
+        Self::Provider::default()
+    }
     fn endpoint(head: &Head) -> &'static str;
     fn handle(&mut self, request: Request, now: u64) -> Answer;
     fn tally(&mut self, now: u64) -> Tally;
@@ -118,6 +125,67 @@ impl Platform for harness::Server {
 
     fn reported(output: &agent_harness::Answer) -> String {
         format!("confirmed {} {}", output.is_confirmed(), words(output))
+    }
+
+    fn pull(&mut self, stream: StreamId, now: u64) -> Pulled {
+        self.pull(stream, now)
+    }
+
+    fn close(&mut self, stream: StreamId) {
+        self.close(stream);
+    }
+
+    fn next_change(&self) -> u64 {
+        self.next_change().unwrap_or(u64::MAX)
+    }
+}
+
+impl Platform for agents::Server {
+    type Provider = A2a;
+
+    fn new(scenario: &Scenario, now: u64) -> Self {
+        Self::new(7, scenario, now)
+    }
+
+    fn key(&self) -> &str {
+        self.api_key()
+    }
+
+    fn provider() -> A2a {
+        let agent = A2a::at(Binding::HttpJson, "/agents/script/rest").expect("a path");
+        agent.with_streaming(true)
+    }
+
+    fn endpoint(head: &Head) -> &'static str {
+        Self::endpoint(head).0
+    }
+
+    fn handle(&mut self, request: Request, now: u64) -> Answer {
+        match self.handle(request, now) {
+            Answer::Later { id } => {
+                let reply = self.late_reply(id, now);
+                Answer::Whole(reply.expect("these agents reply at once"))
+            }
+            other => other,
+        }
+    }
+
+    fn tally(&mut self, now: u64) -> Tally {
+        self.advance(now);
+        let stats = self.stats();
+        Tally {
+            starts: stats.starts,
+            answers: stats.questions.iter().map(|asked| asked.answers).collect(),
+            statuses: stats
+                .per_task
+                .into_values()
+                .map(|task| task.state)
+                .collect(),
+        }
+    }
+
+    fn reported(output: &a2a::Answer) -> String {
+        words(output)
     }
 
     fn pull(&mut self, stream: StreamId, now: u64) -> Pulled {

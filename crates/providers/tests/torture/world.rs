@@ -118,14 +118,8 @@ pub(crate) fn run<S: Platform>(scenario: &Scenario<S>, plan: &Plan) -> Run {
         owed: None,
     };
     let policy = Policy::default();
-    let mut task = Task::start(
-        S::Provider::default(),
-        &job,
-        policy,
-        Seed([5; 32]),
-        world.time(),
-    )
-    .expect("a task");
+    let mut task =
+        Task::start(S::provider(), &job, policy, Seed([5; 32]), world.time()).expect("a task");
     loop {
         match testing::drive(&mut task, &mut world) {
             Ended::Over(end) => {
@@ -138,7 +132,7 @@ pub(crate) fn run<S: Platform>(scenario: &Scenario<S>, plan: &Plan) -> Run {
                     world.run.end = "never begun".to_owned();
                     break;
                 };
-                task = Task::resume(S::Provider::default(), saved, world.time()).expect("resume");
+                task = Task::resume(S::provider(), saved, world.time()).expect("resume");
             }
         }
     }
