@@ -53,7 +53,8 @@ fn the_first_interface_that_we_speak_is_used() {
     let expected = A2a::at(Binding::JsonRpc, "/rpc")
         .expect("a path")
         .with_streaming(true)
-        .with_push_notifications(true);
+        .with_push_notifications(true)
+        .with_card("http://127.0.0.1:8750");
     assert_eq!(py.agent, expected);
     assert_eq!(
         (py.origin.canonical(), py.is_elsewhere),
