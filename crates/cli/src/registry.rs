@@ -116,7 +116,7 @@ impl Feature {
             Self::Approve => ("approve", |can| can.approval),
             Self::Cancel => ("cancel", |can| can.cancel),
             Self::Events => ("events", |can| can.events),
-            Self::Input => ("input", |can| can.approval),
+            Self::Input => ("input", |can| can.data),
             Self::Ls => ("ls", |can| can.list),
             Self::Messages => ("messages", |can| can.message),
             Self::Reject => ("reject", |can| can.approval),

@@ -385,8 +385,10 @@ pub struct Capabilities {
     pub steps: bool,
     /// Whether agents ask and are answered in words.
     pub words: bool,
-    /// Whether tasks wait for an approval or for data.
+    /// Whether tasks wait for an approval.
     pub approval: bool,
+    /// Whether tasks wait for data.
+    pub data: bool,
     /// Whether tasks wait for reviews that are decided elsewhere.
     pub review: bool,
     /// Whether a task that is stuck can be brought back to work.
@@ -413,6 +415,7 @@ impl Capabilities {
         steps: false,
         words: false,
         approval: false,
+        data: false,
         review: false,
         resume: false,
         agents: false,

@@ -48,6 +48,7 @@ impl Provider for A2a {
         can.message = true;
         can.list = true;
         can.words = true;
+        can.data = true;
         can.agents = true;
         can
     };

@@ -108,6 +108,7 @@ impl Provider for AgentHarness {
         can.stream = true;
         can.events = true;
         can.approval = true;
+        can.data = true;
         can.resume = true;
         can.usage = true;
         can

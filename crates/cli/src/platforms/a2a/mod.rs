@@ -50,7 +50,7 @@ impl Platform for A2a {
 
     fn instead(feature: Feature) -> &'static str {
         match feature {
-            Feature::Approve | Feature::Input | Feature::Reject => {
+            Feature::Approve | Feature::Reject => {
                 "A question of its agents is answered in words: taskward reply TASK TEXT --question ID."
             }
             Feature::Events => {
@@ -116,6 +116,10 @@ impl Platform for A2a {
                     "once the credential has arrived elsewhere",
                 ),
             ],
+            QuestionKind::Data => {
+                let input = format!("input {task} KEY=VALUE --question {id} --watch");
+                vec![("input", input, "")]
+            }
             _ => vec![("reply", reply, "")],
         }
     }
