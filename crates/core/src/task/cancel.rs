@@ -26,6 +26,8 @@ pub(super) struct Cancel {
     pub(super) detaching: Option<Detaching>,
     /// A refusal that says that the task cannot be cancelled as it is: reported once a read shows that it is not over.
     doubted: Option<CancelFailure>,
+    /// Whether the server may have received an attempt before the one that it refused.
+    was_lost: bool,
 }
 
 /// How far the request to stop the task has come.
@@ -126,6 +128,8 @@ impl Cancel {
             // Whoever takes the task up follows it.
             detaching: _,
             doubted,
+            // A refused request is not asked about again.
+            was_lost: _,
         } = self;
         if let Some(failure) = doubted {
             // Whoever takes the task up asks again.
@@ -235,7 +239,7 @@ impl Cancel {
         matches!(
             self.state,
             CancelState::Accepted | CancelState::Requested { tries: 1.., .. }
-        )
+        ) || self.was_lost
     }
 
     /// Notes the reply to the request; an error says why it was not accepted.
@@ -264,6 +268,7 @@ impl Cancel {
         if retry::retryability(&error, Safety::Repeatable, rules) != Retryability::Retryable {
             let failure = CancelFailure::Attempt(error.record());
             if error.class() == Some(ErrorClass::NotCancellable) {
+                self.was_lost = tries > 0;
                 self.change(CancelChange::Refused(failure.clone()));
                 self.doubted = Some(failure);
                 out.save.need();

@@ -314,10 +314,10 @@ impl Case {
         };
         let streams = self.rng.u8(..4) != 0;
         if self.chance(2) {
-            // An answer finds a task that somebody else has answered, or stopped, since it was read.
+            // The reply to the last read before an answer is late, and somebody else has answered since.
             faults = faults
-                .with(FaultEvent::SecondClient, 3)
-                .with(FaultEvent::Dashboard, 3);
+                .with(FaultEvent::Delay, 3)
+                .with(FaultEvent::SecondClient, 12);
         }
         let mut settings: open::Settings = scenario.of();
         settings.switches = switches;
