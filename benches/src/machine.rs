@@ -7,10 +7,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder, Retryable as _};
+use serde::{Deserialize, Serialize};
 use taskward_core::{
     BuildError, Capabilities, CreatedTask, IdempotencyKey, Job, OriginBudget, Output, Policy,
-    PollResult, Provider, ProviderDefaults, ReadError, ReadKind, Request, Response, Seed, Status,
-    Step, Target, Task, TaskId, Timestamp, WriteRequest,
+    PollResult, Provider, ProviderDefaults, ReadError, ReadKind, Request, Response, Seed, Started,
+    Status, Step, Target, Task, TaskId, Timestamp, WriteRequest,
 };
 use taskward_providers::nanonets::Nanonets;
 
@@ -18,7 +19,7 @@ use crate::contender::{Contender, at_most};
 use crate::decode::reply;
 
 /// A provider that reads nothing: what is left is the machine.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Trivial;
 
 #[derive(Clone, Debug)]
@@ -52,8 +53,8 @@ impl Provider for Trivial {
         Err(BuildError::new("nothing is started here"))
     }
 
-    fn read_start(&self, _reply: &Response) -> Result<CreatedTask, ReadError> {
-        Ok(CreatedTask::new(TaskId::new("t"), None))
+    fn read_start(&self, _reply: &Response) -> Result<Started<Nothing>, ReadError> {
+        Ok(CreatedTask::new(TaskId::new("t"), None).into())
     }
 
     fn read_request(&self, id: &TaskId, _read: &ReadKind) -> Result<Request, BuildError> {
