@@ -24,8 +24,8 @@ use super::question::{has_id, question_of};
 use super::status::{State, state_of, status_of};
 use super::types::{ListTasksResponse, Message, SendMessageResponse, Task, TaskStatus};
 
-/// How many of the newest messages are read to find one of ours.
-const NEWEST: u32 = 100;
+/// How many of the newest messages are read to find one of ours: LangGraph refuses to show more.
+const NEWEST: u32 = 10;
 /// How many tasks a page of the search has.
 const PAGE: u32 = 100;
 

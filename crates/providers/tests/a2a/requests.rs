@@ -1,12 +1,14 @@
 //! Every operation in both bindings, byte for byte.
 
-use taskward_core::{Operation, Safety};
+use taskward_core::{
+    IdempotencyKey, Operation, Provider as _, ReadKind, Safety, TaskId, Timestamp,
+};
 use taskward_providers::a2a::operations::*;
 use taskward_providers::a2a::types::{
     OutgoingMessage, OutgoingPart, OutgoingRole, SendMessageConfiguration, SendMessageRequest,
     TaskState, operations,
 };
-use taskward_providers::a2a::{A2a, Binding, CardUrl};
+use taskward_providers::a2a::{A2a, Binding, CardUrl, Job};
 
 use crate::{both, rest, rpc, shown};
 
@@ -364,4 +366,19 @@ fn every_documented_operation_is_there_and_is_the_specifications() {
     built.sort_unstable();
     all.sort_unstable();
     assert_eq!(built, all);
+}
+
+/// Rows: P22.
+#[test]
+fn no_more_of_a_history_is_asked_for_than_every_server_shows() {
+    let agent = A2a::at(Binding::HttpJson, "/rest").expect("a path");
+    let read = agent.read_request(&TaskId::new("t"), &ReadKind::Questions);
+    let read = shown(&read.expect("a request"));
+    assert!(read.contains("/rest/tasks/t?historyLength=10"), "{read}");
+    let key = IdempotencyKey::new("c");
+    let criteria = agent.match_criteria(&Job::text("hi"), Some(&key));
+    let criteria = criteria.expect("criteria");
+    let search = agent.search(&criteria, Timestamp::from_millis(0), None, None);
+    let search = shown(&search.expect("a request"));
+    assert!(search.contains("&historyLength=10"), "{search}");
 }
