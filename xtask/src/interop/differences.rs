@@ -16,7 +16,7 @@ pub(crate) struct Differences {
     difference: Vec<Difference>,
 }
 
-/// Text of a real server's trace, and what stands in its place in the simulator's.
+/// Lines of a real server's trace, whole or in part, and what stands in their place in the simulator's.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Difference {
@@ -24,8 +24,8 @@ struct Difference {
     traces: Vec<String>,
     /// The section; in all of them without one.
     section: Option<String>,
-    real: String,
-    simulated: String,
+    real: Vec<String>,
+    simulated: Vec<String>,
     reason: String,
 }
 
@@ -44,12 +44,13 @@ impl Differences {
             .iter()
             .filter(|one| one.traces.iter().any(|trace| trace == name));
         for one in listed {
+            let (real, simulated) = (one.real.join("\n"), one.simulated.join("\n"));
             let mut seen = false;
             for (section, text) in &mut sections {
                 if one.section.as_ref().is_none_or(|wanted| wanted == section)
-                    && text.contains(&one.real)
+                    && text.contains(&real)
                 {
-                    *text = text.replace(&one.real, &one.simulated);
+                    *text = text.replace(&real, &simulated);
                     seen = true;
                 }
             }
@@ -68,8 +69,8 @@ impl Differences {
 mod tests {
     use super::*;
 
-    const LISTED: &str = "[[difference]]\ntraces = [\"py-rest\", \"py-rpc\"]\nsection = \"crash\"\nreal = \"b\"\n\
-                          simulated = \"c\"\nreason = \"none\"\n";
+    const LISTED: &str = "[[difference]]\ntraces = [\"py-rest\", \"py-rpc\"]\nsection = \"crash\"\nreal = [\"b\"]\n\
+                          simulated = [\"c\"]\nreason = \"none\"\n";
 
     #[test]
     fn a_listed_difference_is_expected_and_has_to_be_seen() {

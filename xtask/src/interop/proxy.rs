@@ -147,6 +147,10 @@ impl Proxy {
         }
         // The other side may be gone already.
         let _ = client.shutdown(Shutdown::Both);
+        if matches!(act, Some(Act::CutAfterBytes(_))) {
+            // The server does not notice: one that does may drop the work.
+            io::copy(&mut upstream, &mut io::sink())?;
+        }
         result
     }
 }
