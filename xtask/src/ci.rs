@@ -52,6 +52,7 @@ pub(crate) fn run() -> Result<()> {
         let root = repo::root();
         cargo::run(Command::new("bash").args(["-c", test]).current_dir(root))
     })?;
+    timed("simulator", || interop::run(&interop::Args::simulator()))?;
     // Last, for it needs the package registries; LangGraph's server is too large to be installed for every change, and
     // the table of what the client does with each takes minutes.
     timed("interop", || {

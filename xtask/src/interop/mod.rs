@@ -109,6 +109,14 @@ impl Args {
         }
     }
 
+    /// Returns the arguments for the simulator's walk in the place of all of them.
+    pub(crate) fn simulator() -> Self {
+        Self {
+            simulator: true,
+            ..Self::default()
+        }
+    }
+
     fn servers(&self) -> &[Kind] {
         if self.servers.is_empty() {
             &ALL
