@@ -78,9 +78,9 @@ impl Simulator {
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 
-    /// Names both accounts in a command's environment.
+    /// Names the accounts of every platform in a command's environment.
     pub(crate) fn accounts(&self, command: &mut Command) {
-        for provider in ["nanonets", "agent-harness"] {
+        for provider in ["nanonets", "agent-harness", "a2a"] {
             self.name_account(command, provider);
         }
     }

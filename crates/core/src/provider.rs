@@ -164,6 +164,8 @@ pub enum WriteRequest<'a> {
         text: &'a str,
         /// The id of ours by which a read finds the message, if messages have one.
         key: Option<&'a IdempotencyKey>,
+        /// Where the conversation stood before the message.
+        cursor: &'a Cursor,
     },
     /// Stops the task.
     Cancel,

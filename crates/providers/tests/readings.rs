@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use taskward_core::{
-    Answer, EventKind, EventSeq, IdempotencyKey, Output, PollResult, Provider, Question,
+    Answer, Cursor, EventKind, EventSeq, IdempotencyKey, Output, PollResult, Provider, Question,
     QuestionKind, ReadKind, Response, StreamEvent, TaskId, UnconfirmedEnd, WriteRequest,
     http::StatusCode,
 };
@@ -258,6 +258,7 @@ fn what_a_platform_has_no_call_for_is_refused_before_anything_is_sent() {
                 &WriteRequest::Message {
                     text: "x",
                     key: None,
+                    cursor: &Cursor::new(""),
                 },
             ),
             "this platform's interface has no such call",

@@ -308,6 +308,7 @@ impl PendingWrite {
             WriteKind::Message { text, .. } => WriteRequest::Message {
                 text,
                 key: reference.as_ref(),
+                cursor: &self.cursor,
             },
         };
         let request = env.provider.write_request(task, &write)?;

@@ -213,7 +213,9 @@ impl Provider for A2a {
                 answer,
                 key,
             } => (key, question.conversation.as_deref(), (*answer).clone()),
-            WriteRequest::Message { text, key } => (key, None, GivenAnswer::text(*text)),
+            WriteRequest::Message { text, key, cursor } => {
+                (key, placed(cursor).1, GivenAnswer::text(*text))
+            }
             _ => {
                 return Err(BuildError::new(
                     "agents of this protocol have no such write",
@@ -246,7 +248,11 @@ impl Provider for A2a {
             .timestamp
             .as_ref()
             .map(|at| at.as_str().to_owned());
-        Ok(Cursor::new(at.unwrap_or_default()))
+        let conversation = named(&head.context_id).unwrap_or_default();
+        Ok(Cursor::new(format!(
+            "{}\n{conversation}",
+            at.unwrap_or_default()
+        )))
     }
 
     fn find_write(
@@ -521,9 +527,19 @@ fn find(task: &Task, cursor: &Cursor, text: &str, key: Option<&IdempotencyKey>) 
     }
 }
 
+/// Returns the time of the status before a write, and the conversation: one server takes a message that names none for
+/// the first of another.
+fn placed(cursor: &Cursor) -> (&str, Option<&str>) {
+    let (at, conversation) = cursor
+        .as_str()
+        .split_once('\n')
+        .unwrap_or((cursor.as_str(), ""));
+    (at, Some(conversation).filter(|id| !id.is_empty()))
+}
+
 /// Returns whether a status is newer than the one before a write.
 fn is_newer(status: &TaskStatus, cursor: &Cursor) -> bool {
-    let before = crate::wire::DateTime::from(cursor.as_str()).unix_millis();
+    let before = crate::wire::DateTime::from(placed(cursor).0).unix_millis();
     let now = status
         .timestamp
         .as_ref()

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use taskward_core::{
-    Policy, Provider as _, Response, Seed, Segment, Snapshot, Task, Timestamp, WriteRequest,
+    Cursor, Policy, Provider as _, Response, Seed, Segment, Snapshot, Task, Timestamp, WriteRequest,
 };
 use taskward_providers::nanonets::Nanonets;
 use taskward_sim::nanonets::DashboardAction;
@@ -138,6 +138,7 @@ fn an_answer_reaches_the_agent_as_it_was_given_and_its_controls_as_escapes() {
     let act = WriteRequest::Message {
         text: &long,
         key: None,
+        cursor: &Cursor::new(""),
     };
     let request = Nanonets
         .write_request(&"t".into(), &act)
