@@ -398,6 +398,13 @@ pub(crate) enum SavedSegment {
     Source(Source),
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SavedInterruption {
+    AtRest,
+    Lost,
+}
+
 /// What the event stream and the list of events have shown.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SavedStream {
@@ -441,6 +448,9 @@ pub(crate) struct SavedStream {
     /// Whether the stream brought something unreadable after the last event.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) skipped: bool,
+    /// What the last connection of a stream without numbered events left open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) interruption: Option<SavedInterruption>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -456,7 +456,10 @@ fn what_makes_no_sense_is_refused_before_anything_is_sent() {
         (&["events", "nanonets:t"], harness),
         (&["approve", "nanonets:t"], harness),
         (&["reject", "nanonets:t"], harness),
-        (&["input", "nanonets:t", "a=b"], harness),
+        (
+            &["input", "nanonets:t", "a=b"],
+            ("Agent Harness and A2A", "Nanonets"),
+        ),
         (&["resume-run", "nanonets:t"], harness),
         (&["usage", "--provider", "nanonets"], harness),
     ] {

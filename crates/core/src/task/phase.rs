@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 use super::follow::{Cx, Follow};
 use super::intent::UnresolvedStart;
 use super::starting::Starting;
-use super::stream::Stream;
+use super::stream::{Interruption, Stream};
 use super::writes::Writes;
 
 /// The phases and the transitions between them, as drawn in ARCHITECTURE.md.
@@ -233,6 +233,7 @@ impl<P: Provider> Phase<P> {
                 let mut follow = Follow::new(created.id, None, policy, now);
                 if starting.stream.held_exchange().is_some() {
                     follow.stream = starting.stream;
+                    follow.stream.interruption = Interruption::Joined;
                 }
                 follow.created_at = Some(now);
                 follow.status = created.status;

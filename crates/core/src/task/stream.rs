@@ -135,8 +135,10 @@ pub(super) struct Stream {
 /// What may be missing between two connections of a stream without numbered events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Interruption {
-    /// No connection has ended since the last one was joined.
+    /// No connection has brought anything.
     None,
+    /// A connection is open that began with the whole task, or with the start.
+    Joined,
     /// It ended while the task rested: nothing is missing unless the status has changed.
     AtRest,
     /// It was lost.

@@ -271,10 +271,11 @@ impl<P: Provider> Follow<P> {
         }
         let known = self.status.as_ref().map(|last| &last.raw);
         let has_moved = status.as_ref().map(|now| &now.raw) != known;
-        let may_miss = match std::mem::replace(&mut self.stream.interruption, Interruption::None) {
+        let may_miss = match std::mem::replace(&mut self.stream.interruption, Interruption::Joined)
+        {
             Interruption::Lost => true,
             Interruption::AtRest => has_moved,
-            Interruption::None => false,
+            Interruption::None | Interruption::Joined => false,
         };
         if may_miss {
             cx.out.events.push(Event::PossibleGap);
@@ -713,7 +714,7 @@ impl<P: Provider> Follow<P> {
         budget: &OriginBudget,
     ) -> Timestamp {
         let attempt = self.stream.health.fail();
-        if cx.env.can().snapshots && self.stream.open().is_some_and(Open::has_events) {
+        if self.stream.interruption == Interruption::Joined {
             self.stream.interruption = Interruption::Lost;
         }
         let asked = self.stream.open().and_then(|open| open.decoder.retry());

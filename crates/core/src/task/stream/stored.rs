@@ -4,9 +4,11 @@ use super::asked::AskedInStream;
 use super::health::{Availability, Health};
 use super::list::{LastBackfill, List};
 use super::sequence::{Gaps, Sequence, SinceLast};
-use super::{Aftermath, EndConfirmation, LastWait, Stream, StreamState};
+use super::{Aftermath, EndConfirmation, Interruption, LastWait, Stream, StreamState};
 use crate::id::QuestionId;
-use crate::snapshot::{Saved, SavedAftermath, SavedStream, SavedUnconfirmedEnd, Since};
+use crate::snapshot::{
+    Saved, SavedAftermath, SavedInterruption, SavedStream, SavedUnconfirmedEnd, Since,
+};
 
 /// Bytes of text in the events that are stored to be shown with the next question.
 const MAX_RECENT_TEXT: usize = 8 * 1024;
@@ -29,9 +31,9 @@ impl Stream {
             // It is true for a moment only.
             whole_at: _,
             last_wait,
-            // A resumed stream is a reopened one, and its first event says how the task is.
+            // The first event of the next connection says how the task is.
             rests: _,
-            interruption: _,
+            interruption,
         } = self;
         let Health {
             failures,
@@ -75,6 +77,12 @@ impl Stream {
             list_missing_since: *missing_since,
             backfill_done: *last_backfill == LastBackfill::Complete,
             skipped: *since_last == SinceLast::Unreadable,
+            interruption: match interruption {
+                Interruption::None => None,
+                Interruption::AtRest => Some(SavedInterruption::AtRest),
+                // Whoever takes the task up opens another connection.
+                Interruption::Joined | Interruption::Lost => Some(SavedInterruption::Lost),
+            },
         };
     }
 
@@ -95,7 +103,13 @@ impl Stream {
             list_missing_since,
             backfill_done,
             skipped,
+            interruption,
         } = saved.stream.clone();
+        self.interruption = match interruption {
+            None => Interruption::None,
+            Some(SavedInterruption::AtRest) => Interruption::AtRest,
+            Some(SavedInterruption::Lost) => Interruption::Lost,
+        };
         self.state = StreamState::Closed {
             due: due.map_or(time.now(), |due| time.due(due)),
         };
