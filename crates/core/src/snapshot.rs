@@ -13,7 +13,7 @@ use crate::key::IdempotencyKey;
 use crate::outcome::{CancelFailure, TaskFailure};
 use crate::outcome::{NotStartedReason, UnknownReason};
 use crate::policy::Policy;
-use crate::provider::{MatchCriteria, Provider, UnconfirmedEnd};
+use crate::provider::{MatchCriteria, UnconfirmedEnd};
 use crate::question::{Answer, Question};
 use crate::source::Source;
 use crate::time::Timestamp;
@@ -49,22 +49,6 @@ impl Snapshot {
         } else {
             Err(ResumeError::Version(version))
         }
-    }
-
-    /// Returns the provider's value as it was when the task was stored, with all that was learned of its server. Older
-    /// snapshots, and those of platforms whose servers are all the same, give the default.
-    ///
-    /// # Errors
-    /// Returns an error if the snapshot belongs to another provider, or the value cannot be read.
-    pub fn provider_value<P: Provider>(&self) -> Result<P, ResumeError> {
-        if self.provider() != P::NAME {
-            let (found, expected) = (self.provider().to_owned(), P::NAME);
-            return Err(ResumeError::Provider { found, expected });
-        }
-        if self.0.server.is_null() {
-            return Ok(P::default());
-        }
-        P::deserialize(&self.0.server).map_err(|error| ResumeError::Broken(error.to_string()))
     }
 
     /// Returns the provider's name.

@@ -42,6 +42,22 @@ use super::{Liveness, Task};
 const MOST_COUNTED: u64 = u64::MAX / 2;
 
 impl Snapshot {
+    /// Returns the provider's value as it was when the task was stored, with all that was learned of its server. Older
+    /// snapshots, and those of platforms whose servers are all the same, give the default.
+    ///
+    /// # Errors
+    /// Returns an error if the snapshot belongs to another provider, or the value cannot be read.
+    pub fn provider_value<P: Provider>(&self) -> Result<P, ResumeError> {
+        if self.provider() != P::NAME {
+            let (found, expected) = (self.provider().to_owned(), P::NAME);
+            return Err(ResumeError::Provider { found, expected });
+        }
+        if self.0.server.is_null() {
+            return Ok(P::default());
+        }
+        P::deserialize(&self.0.server).map_err(|error| ResumeError::Broken(error.to_string()))
+    }
+
     /// Returns why this question of a task that is over can no longer be answered.
     #[must_use]
     pub fn answer_error(&self, question: &QuestionId) -> AnswerError {
