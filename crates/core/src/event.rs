@@ -249,8 +249,8 @@ pub enum Event {
         /// The first event seen after the gap.
         before: EventSeq,
     },
-    /// The stream was reopened, and it numbers no events: some may be missing in between. What the task is now was read
-    /// anew.
+    /// The stream was reopened, and it numbers no events: some may be missing in between. The state of the task is known: the
+    /// stream begins with it.
     PossibleGap,
     /// The status has not changed for this long, by the server's own clock: the task may be at work, or the server may
     /// have forgotten that it is. Nothing follows from this by itself.

@@ -16,7 +16,7 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    /// Begins a section; ids are counted anew, so that a section reads the same wherever it stands.
+    /// Begins a section; ids are counted from one again, so that a section reads the same wherever it stands.
     pub(crate) fn section(&mut self, name: &str) {
         self.names.clear();
         self.counts.clear();

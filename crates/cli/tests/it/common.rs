@@ -180,6 +180,7 @@ impl World {
         let end = Instant::now() + GUARD;
         while !is_so() {
             assert!(Instant::now() < end, "waited in vain for {what}");
+            // Another process of the system does what is waited for, in real time.
             std::thread::sleep(Duration::from_millis(5));
         }
     }
