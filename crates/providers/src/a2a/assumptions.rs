@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::status::State;
 use super::types::TaskState;
 use crate::doctor::evidence::{Sign, found, is_passing, kind, texts};
-use crate::doctor::{Assumption, Evidence, Finding, RecordedBody, RecordedReply};
+use crate::doctor::{Assumption, Evidence, Finding, RecordedBody, RecordedReply, row};
 
 /// What would show something that only a write shows which `doctor` does not make.
 const NEVER: &str = "doctor makes no such request";
@@ -15,21 +15,6 @@ const TASK: &str = "a task: --task TASK names one, --start MESSAGE starts one";
 const START: &str = "a start that makes a task: --start MESSAGE";
 /// What would show something of any reply.
 const REPLY: &str = "a reply of the agent";
-
-/// A row of the table: name, places in the specification, what is assumed, how it is checked.
-const fn row(
-    id: &'static str,
-    marks: &'static [&'static str],
-    says: &'static str,
-    check: fn(&Evidence<'_>) -> Finding,
-) -> Assumption {
-    Assumption {
-        id,
-        says,
-        marks,
-        check,
-    }
-}
 
 pub(super) const ASSUMPTIONS: &[Assumption] = &[
     row(

@@ -4,7 +4,7 @@ use serde_json::Value;
 use taskward_core::sse;
 
 use crate::doctor::evidence::{Sign, accepted, found, has_all, kind, status, texts};
-use crate::doctor::{Assumption, Evidence, Finding, RecordedReply};
+use crate::doctor::{Assumption, Evidence, Finding, RecordedReply, row};
 use crate::generated::agent_harness::RunStatus;
 
 /// What would show something that only a write shows which `doctor` does not make.
@@ -15,21 +15,6 @@ const RUN: &str = "a run: --task RUN names one, --start GOAL starts one";
 const START: &str = "a start: --start GOAL";
 /// What would show something of any reply.
 const REPLY: &str = "a reply of the platform";
-
-/// A row of the table: name, places in the specification, what is assumed, how it is checked.
-const fn row(
-    id: &'static str,
-    marks: &'static [&'static str],
-    says: &'static str,
-    check: fn(&Evidence<'_>) -> Finding,
-) -> Assumption {
-    Assumption {
-        id,
-        says,
-        marks,
-        check,
-    }
-}
 
 pub(super) const ASSUMPTIONS: &[Assumption] = &[
     row(

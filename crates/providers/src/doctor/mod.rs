@@ -44,6 +44,21 @@ pub struct Assumption {
     pub check: fn(&Evidence<'_>) -> Finding,
 }
 
+/// A row of the table: name, places in the specification, what is assumed, how it is checked.
+pub(crate) const fn row(
+    id: &'static str,
+    marks: &'static [&'static str],
+    says: &'static str,
+    check: fn(&Evidence<'_>) -> Finding,
+) -> Assumption {
+    Assumption {
+        id,
+        says,
+        marks,
+        check,
+    }
+}
+
 /// A platform that can be examined.
 pub trait Examined: Provider {
     /// Everything that is assumed of it.

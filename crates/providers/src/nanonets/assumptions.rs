@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::doctor::evidence::{accepted, found, has_all, kind, status, texts};
-use crate::doctor::{Assumption, Evidence, Finding};
+use crate::doctor::{Assumption, Evidence, Finding, row};
 use crate::generated::nanonets::TaskStatus;
 
 /// What would show something that only a write shows which `doctor` does not make.
@@ -18,21 +18,6 @@ const START: &str = "a start: --start AGENT";
 const REPLY: &str = "a reply of the platform";
 /// What would show something of an agent.
 const AGENT: &str = "an agent of the account";
-
-/// A row of the table: name, places in the specification, what is assumed, how it is checked.
-const fn row(
-    id: &'static str,
-    marks: &'static [&'static str],
-    says: &'static str,
-    check: fn(&Evidence<'_>) -> Finding,
-) -> Assumption {
-    Assumption {
-        id,
-        says,
-        marks,
-        check,
-    }
-}
 
 pub(super) const ASSUMPTIONS: &[Assumption] = &[
     row(
