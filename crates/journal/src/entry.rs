@@ -106,8 +106,18 @@ impl Entry {
     /// Returns whether it is a start that may or may not have created a task: the task's id is not known.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.snapshot.task().is_none() && self.snapshot.is_unknown()
+        is_open(&self.snapshot)
     }
+}
+
+/// Returns whether a start may or may not have created a task.
+pub(crate) fn is_open(snapshot: &Snapshot) -> bool {
+    snapshot.task().is_none() && snapshot.is_unknown()
+}
+
+/// Returns whether a start may be made from this state on, so that no other process may.
+pub(crate) fn is_under_way(snapshot: &Snapshot) -> bool {
+    snapshot.is_unknown() && !snapshot.is_ended()
 }
 
 /// Returns whether the stored state stays when this one of the same entry arrives: the new one is older, and came late.

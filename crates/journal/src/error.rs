@@ -42,8 +42,13 @@ pub enum JournalError {
     Ambiguous(String),
     /// The database failed.
     #[cfg(feature = "sqlite")]
-    #[error("the journal's database: {0}")]
-    Database(#[from] rusqlite::Error),
+    #[error("cannot use the journal's database {}: {source}", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// The message of the error.
+        source: rusqlite::Error,
+    },
     /// The database is of a newer version.
     #[cfg(feature = "sqlite")]
     #[error("{} was written by a newer version ({version}): use that one", path.display())]
@@ -64,4 +69,39 @@ pub(crate) fn failed(what: &'static str, path: &Path, source: io::Error) -> Jour
         path: path.to_owned(),
         source,
     }
+}
+
+#[cfg(feature = "sqlite")]
+impl From<rusqlite::Error> for JournalError {
+    /// Of a database that is named by [`at`](JournalError::at).
+    fn from(source: rusqlite::Error) -> Self {
+        Self::Database {
+            path: PathBuf::new(),
+            source,
+        }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl JournalError {
+    /// Names the database that an error is about, and says of one that is held by another connection for how long.
+    pub(crate) fn at(self, path: &Path) -> Self {
+        let path = path.to_owned();
+        match self {
+            Self::Database { source, .. } if is_busy(&source) => Self::Busy {
+                path,
+                wait: crate::waiting::WAIT,
+            },
+            Self::Database { source, .. } => Self::Database { path, source },
+            other => other,
+        }
+    }
+}
+
+/// Returns whether another connection has the database's lock.
+#[cfg(feature = "sqlite")]
+pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+    let code = error.sqlite_error_code();
+    matches!(code, Some(DatabaseBusy | DatabaseLocked))
 }

@@ -4,10 +4,11 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::lock::{Lock, open_to_write};
+use super::lock::Lock;
 use super::states;
 use crate::entry::EntryId;
 use crate::error::{JournalError, failed};
+use crate::own_file::open_to_write;
 
 /// What the names of the files end in.
 pub(super) const KIND: &str = "claim";
@@ -15,18 +16,18 @@ pub(super) const KIND: &str = "claim";
 /// What the claim of a process that makes a start for the first time contains.
 const MAKER: &[u8] = b"makes it";
 
-/// A start that no other process may touch, until this is dropped.
+/// A claim as a file.
 ///
 /// It is a locked file. The lock ends with the process, however that ends. A process that has the folder's lock and finds
 /// the file unlocked removes it, so that nobody locks a file that no longer exists.
 #[derive(Debug)]
-pub struct Claim {
+pub(crate) struct FileClaim {
     folder: PathBuf,
     path: PathBuf,
     file: Option<File>,
 }
 
-impl Claim {
+impl FileClaim {
     /// Takes the claim under the folder's lock.
     pub(super) fn take(_: &Lock, folder: &Path, id: &EntryId) -> Result<Self, JournalError> {
         let path = path(folder, id);
@@ -77,7 +78,7 @@ impl Claim {
     }
 }
 
-impl Drop for Claim {
+impl Drop for FileClaim {
     fn drop(&mut self) {
         if self.file.is_some() {
             let lock = Lock::at_once(&self.folder);

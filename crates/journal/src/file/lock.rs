@@ -1,37 +1,14 @@
-//! Who may touch a folder, and how its files are opened.
+//! Who may touch a folder.
 
-use std::fmt;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::error::{JournalError, failed};
-
-/// How long the folder's lock is waited for: its holder writes one state, or reads them all.
-pub(super) const WAIT: Duration = Duration::from_secs(10);
-/// How often it is tried meanwhile. The system's own waiting has no end.
-const PAUSE: Duration = Duration::from_millis(5);
-
-/// How long a wait lasts before it is reported.
-const LONG: Duration = Duration::from_secs(1);
+use crate::own_file::{open, open_to_write};
+use crate::waiting::Waiting;
 
 const NAME: &str = "lock";
-
-/// A hook that is called with the path of a lock that is waited for.
-type Tell = dyn Fn(&Path) + Send + Sync;
-
-/// The hook that is called, once for each wait, when the lock is waited for.
-#[derive(Clone, Default)]
-pub(super) struct Waiting(pub(super) Option<Arc<Tell>>);
-
-impl fmt::Debug for Waiting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reported = self.0.as_ref().map(|_| "a hook");
-        f.debug_tuple("Waiting").field(&reported).finish()
-    }
-}
 
 /// The lock of a folder, until this is dropped. Every change of a file is made under it, and every claim is taken and
 /// removed under it.
@@ -49,7 +26,7 @@ impl Lock {
     ) -> Result<Self, JournalError> {
         let path = folder.join(NAME);
         let file = open_to_write(&path).map_err(|e| failed("open", &path, e))?;
-        match within(wait, reported, &path, || file.try_lock()) {
+        match reported.until(&path, wait, is_held, || file.try_lock()) {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(JournalError::Busy { path, wait }),
             Err(TryLockError::Error(e)) => Err(failed("lock", &path, e)),
@@ -73,7 +50,7 @@ impl Lock {
         let Ok(file) = open(&path, OpenOptions::new().read(true)) else {
             return Ok(None);
         };
-        match within(wait, reported, &path, || file.try_lock_shared()) {
+        match reported.until(&path, wait, is_held, || file.try_lock_shared()) {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Err(JournalError::Busy { path, wait }),
             Err(TryLockError::Error(_)) => Ok(None),
@@ -81,61 +58,15 @@ impl Lock {
     }
 }
 
-/// Tries until it is free, or the time is over.
-fn within(
-    wait: Duration,
-    reported: &Waiting,
-    path: &Path,
-    lock: impl Fn() -> Result<(), TryLockError>,
-) -> Result<(), TryLockError> {
-    let started = Instant::now();
-    let mut reported = reported.0.as_deref();
-    loop {
-        match lock() {
-            Err(TryLockError::WouldBlock) if started.elapsed() < wait => std::thread::sleep(PAUSE),
-            tried => return tried,
-        }
-        if started.elapsed() >= LONG
-            && let Some(tell) = reported.take()
-        {
-            tell(path);
-        }
-    }
-}
-
-/// Opens a file to be locked, and creates it when it does not exist.
-pub(super) fn open_to_write(path: &Path) -> io::Result<File> {
-    open(path, options().write(true).create(true).truncate(false))
-}
-
-/// Opens what is a file or nothing: a pipe would be waited for, and a device is no place for a task.
-pub(super) fn open(path: &Path, options: &OpenOptions) -> io::Result<File> {
-    match fs::metadata(path) {
-        Ok(found) if found.is_dir() => Err(io::Error::other("it is a folder, and no file")),
-        Ok(found) if !found.is_file() => Err(io::Error::other("it is no regular file")),
-        Ok(_) => options.open(path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => options.open(path),
-        Err(error) => Err(error),
-    }
-}
-
-/// Files that only their owner may read.
-#[cfg(unix)]
-pub(super) fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
-/// Files as the folder has them, which is the user's own.
-#[cfg(not(unix))]
-pub(super) fn options() -> OpenOptions {
-    OpenOptions::new()
+/// Returns whether somebody else has the lock.
+fn is_held(error: &TryLockError) -> bool {
+    matches!(error, TryLockError::WouldBlock)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::waiting::WAIT;
 
     #[test]
     fn a_lock_that_is_never_let_go_of_ends_in_an_error_that_names_it() {

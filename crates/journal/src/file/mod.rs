@@ -14,12 +14,14 @@ use std::time::Duration;
 
 use taskward_core::{BoxError, Journal, Snapshot};
 
-pub use self::claim::Claim;
-use self::lock::{Lock, WAIT, Waiting};
+pub(crate) use self::claim::FileClaim;
+use self::lock::Lock;
 use self::states::Writer;
-use crate::entry::{Damage, Entry, EntryId, Listing, is_unsettled, outlives};
+use crate::claim::Claim;
+use crate::entry::{Damage, Entry, EntryId, Listing, is_under_way, is_unsettled, outlives};
 use crate::error::{JournalError, failed};
 use crate::time::{millis, now};
+use crate::waiting::{WAIT, Waiting};
 
 /// A file is rewritten once it is larger.
 const MAX_FILE: usize = 1024 * 1024;
@@ -55,7 +57,7 @@ pub struct FileJournal(Arc<Inner>);
 struct Inner {
     folder: PathBuf,
     waiting: Waiting,
-    claims: Mutex<HashMap<EntryId, Claim>>,
+    claims: Mutex<HashMap<EntryId, FileClaim>>,
     writer: Writer,
 }
 
@@ -77,7 +79,7 @@ impl FileJournal {
         folder: impl Into<PathBuf>,
         reported: impl Fn(&Path) + Send + Sync + 'static,
     ) -> Result<Self, JournalError> {
-        Self::opened(folder.into(), Waiting(Some(Arc::new(reported))))
+        Self::opened(folder.into(), Waiting::new(reported))
     }
 
     fn opened(folder: PathBuf, waiting: Waiting) -> Result<Self, JournalError> {
@@ -104,7 +106,7 @@ impl FileJournal {
         folder: impl Into<PathBuf>,
         reported: impl Fn(&Path) + Send + Sync + 'static,
     ) -> Result<Self, JournalError> {
-        Self::opened_to_read(folder.into(), Waiting(Some(Arc::new(reported))))
+        Self::opened_to_read(folder.into(), Waiting::new(reported))
     }
 
     fn opened_to_read(folder: PathBuf, waiting: Waiting) -> Result<Self, JournalError> {
@@ -169,7 +171,7 @@ impl FileJournal {
     /// When another process has claimed it, or the folder cannot be written to.
     pub fn claim(&self, id: &EntryId) -> Result<Claim, JournalError> {
         let lock = self.lock()?;
-        Claim::take(&lock, self.folder(), id)
+        Ok(Claim::new(FileClaim::take(&lock, self.folder(), id)?))
     }
 
     /// Returns whether the process that has claimed an entry makes its start for the first time; any other one recovers a
@@ -177,7 +179,7 @@ impl FileJournal {
     /// is about its last holder.
     #[must_use]
     pub fn is_being_made(&self, id: &EntryId) -> bool {
-        Claim::is_of_maker(self.folder(), id)
+        FileClaim::is_of_maker(self.folder(), id)
     }
 
     /// Removes an entry, whatever it is, or an unreadable file in its place: nobody will be able to find out the outcome of
@@ -226,7 +228,7 @@ impl FileJournal {
                 Some(states::FRESH) => drop(fs::remove_file(path)),
                 Some(claim::KIND) => {
                     if let Some(id) = id_of(&path)
-                        && let Ok(claim) = Claim::take(lock, self.folder(), &id)
+                        && let Ok(claim) = FileClaim::take(lock, self.folder(), &id)
                     {
                         claim.release(lock);
                     }
@@ -284,7 +286,7 @@ impl FileJournal {
 
     /// Removes what stands in an entry's place, while no other process is at work on it.
     fn discard(&self, lock: &Lock, id: &EntryId) -> Result<(), JournalError> {
-        let claim = Claim::take(lock, self.folder(), id)?;
+        let claim = FileClaim::take(lock, self.folder(), id)?;
         let path = self.path(id);
         let removed = if path.is_dir() {
             fs::remove_dir(&path)
@@ -295,7 +297,7 @@ impl FileJournal {
         removed.map_err(|e| failed("remove", &path, e))
     }
 
-    fn claims(&self) -> MutexGuard<'_, HashMap<EntryId, Claim>> {
+    fn claims(&self) -> MutexGuard<'_, HashMap<EntryId, FileClaim>> {
         // Plain data: a panic leaves nothing half-written.
         self.0.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -305,7 +307,7 @@ impl FileJournal {
         let lock = self.lock()?;
         let mut claims = self.claims();
         let fresh = if is_under_way(snapshot) && !claims.contains_key(&id) {
-            Some(Claim::take(&lock, self.folder(), &id)?)
+            Some(FileClaim::take(&lock, self.folder(), &id)?)
         } else {
             None
         };
@@ -373,21 +375,9 @@ impl Journal for FileJournal {
     }
 }
 
-/// Returns whether a start may be made from this state on, so that no other process may.
-fn is_under_way(snapshot: &Snapshot) -> bool {
-    snapshot.is_unknown() && !snapshot.is_ended()
-}
-
 /// Returns the entry that a file is named after.
 fn id_of(path: &Path) -> Option<EntryId> {
     EntryId::from_name(path.file_stem()?.to_str()?)
-}
-
-/// Makes a file that only its owner may read, when it is not there.
-#[cfg(feature = "sqlite")]
-pub(crate) fn touch(path: &Path) -> Result<(), JournalError> {
-    let made = lock::open(path, lock::options().append(true).create(true));
-    made.map(drop).map_err(|e| failed("open", path, e))
 }
 
 fn make_folder(folder: &Path) -> io::Result<()> {

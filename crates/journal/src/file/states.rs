@@ -5,10 +5,10 @@ use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::lock::{open, options};
 use super::record::{self, Record};
 use crate::entry::{Damage, Entry, EntryId};
 use crate::error::{JournalError, failed};
+use crate::own_file::{open, options};
 
 /// Reads a file. Only a regular file is read: a pipe has no end.
 pub(super) fn bytes(path: &Path) -> io::Result<Vec<u8>> {

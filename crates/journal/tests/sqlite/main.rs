@@ -1,11 +1,14 @@
-//! The journal in a database.
+//! The journal in a database: what is stored, what cannot be read, and other versions.
 #![cfg(feature = "sqlite")]
 #![allow(missing_docs)]
 
+mod claims;
+mod queries;
+
 use std::time::Duration;
 
-use taskward_core::{Journal as _, Snapshot};
-use taskward_journal::{JournalError, SqliteJournal};
+use taskward_core::{Journal as _, Snapshot, TaskId};
+use taskward_journal::{EntryId, JournalError, SqliteJournal};
 
 fn snapshot(task: &str) -> Snapshot {
     let text = format!(r#"{{"v":2,"provider":"toy","task":"{task}","saved_at":0}}"#);
@@ -52,8 +55,11 @@ fn old_entries_go_and_unsettled_ones_stay() {
         {"kind":{"message":{"no":1,"text":"this"}},"state":"write","cursor":"2"}]}"#;
     let answering: Snapshot = serde_json::from_str(answering).expect("a snapshot");
     journal.record(&answering).expect("kept");
-    assert_eq!(journal.prune(Duration::from_secs(60)).expect("pruned"), 0);
-    assert_eq!(journal.prune(Duration::ZERO).expect("pruned"), 1);
+    assert_eq!(
+        journal.prune(Duration::from_secs(60), 0).expect("pruned"),
+        0
+    );
+    assert_eq!(journal.prune(Duration::ZERO, 0).expect("pruned"), 1);
     let left = journal.list().expect("a listing").entries;
     assert_eq!(left.len(), 2);
     assert!(left.iter().any(taskward_journal::Entry::is_open));
@@ -156,17 +162,69 @@ fn a_row_that_cannot_be_read_is_told_and_never_taken_for_none() {
 }
 
 #[test]
+fn a_database_of_the_first_version_is_brought_to_this_one_with_all_that_it_holds() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("tasks.db");
+    let raw = rusqlite::Connection::open(&path).expect("a database");
+    raw.execute_batch(
+        "CREATE TABLE tasks (id TEXT PRIMARY KEY, at INTEGER NOT NULL, is_open INTEGER NOT NULL,
+             snapshot TEXT NOT NULL) STRICT;
+         CREATE INDEX tasks_by_time ON tasks (at DESC);
+         PRAGMA user_version = 1;",
+    )
+    .expect("the tables of the first version");
+    let (open, done) = (starting(), snapshot("t1"));
+    for (at, state) in [(7, &open), (5, &done)] {
+        let text = serde_json::to_string(state).expect("text");
+        let row = (EntryId::of(state).to_string(), at, text);
+        raw.execute("INSERT INTO tasks VALUES (?1, ?2, 1, ?3)", row)
+            .expect("written");
+    }
+    raw.execute("INSERT INTO tasks VALUES ('bad', 3, 1, 'no json')", [])
+        .expect("written");
+    assert!(
+        SqliteJournal::open_to_read(&path).is_err(),
+        "reading changes nothing"
+    );
+    let journal = SqliteJournal::open(&path).expect("a journal");
+    let listing = journal.list().expect("a listing");
+    let kept: Vec<_> = listing
+        .entries
+        .iter()
+        .map(|entry| (entry.at.as_millis(), &entry.snapshot))
+        .collect();
+    assert_eq!(kept, [(7, &open), (5, &done)]);
+    let starts = journal.open_starts().expect("a listing");
+    assert_eq!(
+        (starts.entries.len(), starts.damage.len()),
+        (1, 1),
+        "{starts:?}"
+    );
+    assert_eq!(
+        journal
+            .of_task(&TaskId::new("t1"))
+            .expect("a listing")
+            .entries
+            .len(),
+        1
+    );
+}
+
+#[test]
 fn a_database_of_a_newer_version_and_a_file_that_is_none_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("tasks.db");
     drop(SqliteJournal::open(&path).expect("a journal"));
     let raw = rusqlite::Connection::open(&path).expect("a database");
     raw.pragma_update(None, "user_version", 7).expect("written");
-    raw.execute("INSERT INTO tasks VALUES ('x', 1, 0, 'no json')", [])
-        .expect("written");
+    raw.execute(
+        "INSERT INTO tasks VALUES ('x', 1, 0, 0, 1, NULL, NULL, NULL, 'no json')",
+        [],
+    )
+    .expect("written");
     let error = SqliteJournal::open(&path).expect_err("it is newer");
     assert!(error.to_string().contains("newer version (7"), "{error}");
-    raw.pragma_update(None, "user_version", 1).expect("written");
+    raw.pragma_update(None, "user_version", 2).expect("written");
     let listing = SqliteJournal::open(&path).expect("a journal").list();
     assert_eq!(listing.expect("a listing").damage.len(), 1);
     let text = folder.path().join("notes.txt");
