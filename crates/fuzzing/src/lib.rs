@@ -38,6 +38,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("sanitise", sanitise::target),
     Target::new("snapshot", snapshot::target),
     Target::new("sse", sse::target),
+    Target::new("task_a2a", task::a2a),
     Target::new("task_agent_harness", task::agent_harness),
     Target::new("task_nanonets", task::nanonets),
     Target::new("url", url::target),

@@ -135,7 +135,8 @@ fn the_corpora_of_the_machine_reach_every_end_of_a_task() {
     ];
     // Where the read that says that a task completed brings its answer, that cannot be missing.
     for (provider, also) in [
-        ("nanonets", &["result_unavailable"][..]),
+        ("a2a", &["answered", "result_unavailable"][..]),
+        ("nanonets", &["result_unavailable"]),
         ("agent-harness", &[]),
     ] {
         let corpus = corpus(&format!("task_{}", provider.replace('-', "_")));

@@ -8,22 +8,11 @@ use std::collections::BTreeSet;
 
 use taskward_core::http::StatusCode;
 use taskward_core::{
-    EventNo, EventSeq, ExchangeFailure, ExchangeProgress, Outcome, Response, Safety, TaskId,
-    Timestamp,
+    Capabilities, EventNo, EventSeq, ExchangeFailure, ExchangeProgress, Outcome, Response, Safety,
+    TaskId, Timestamp,
 };
 
-use super::platforms::Platform;
-
-/// What an exchange is for, as a server can tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Start,
-    /// An answer or a message.
-    Write,
-    Stream,
-    Status,
-    Other,
-}
+use super::platforms::{Kind, Platform};
 
 /// What a request that is to leave looks like.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +36,7 @@ pub(super) struct Checks {
     pub(super) accepted: u64,
     /// Whether 503 with a hint proves that a write without a key was not run.
     pub(super) unkeyed_503: bool,
-    start: Option<SentRequest>,
+    starts: Vec<SentRequest>,
     /// Whether a start without a key may have been received.
     start_left: bool,
     /// Writes without a key that may have been received.
@@ -62,18 +51,21 @@ pub(super) struct Checks {
 
 impl Checks {
     /// Notes that a request is about to be sent.
-    pub(super) fn sends<P: Platform>(&mut self, request: &SentRequest, now: Timestamp) {
-        let can = P::CAPABILITIES;
+    pub(super) fn sends(&mut self, can: &Capabilities, request: &SentRequest, now: Timestamp) {
         match request.kind {
             Kind::Start => {
                 assert!(
-                    can.start != Safety::Once || !self.start_left,
+                    can.start.is_repeatable() || !self.start_left,
                     "a start that may have been received is sent again"
                 );
-                let first = self.start.get_or_insert_with(|| request.clone());
-                assert_eq!(first, request, "every attempt of a start is the same");
+                if !self.starts.contains(request) {
+                    self.starts.push(request.clone());
+                }
+                // Where a server does not take a stream, or an id of ours, another form follows.
+                let forms = if can.start == Safety::Traceable { 3 } else { 1 };
+                assert!(self.starts.len() <= forms, "{:?}", self.starts);
             }
-            Kind::Write if can.answer == Safety::Once => assert!(
+            Kind::Write if !can.answer.is_repeatable() => assert!(
                 self.writes_left < self.accepted,
                 "a write that may have been received is sent again"
             ),
@@ -98,8 +90,14 @@ impl Checks {
         }
     }
 
-    /// Notes the reported outcome of a request.
-    pub(super) fn reported(&mut self, kind: Kind, report: &Result<Response, ExchangeFailure>) {
+    /// Notes the reported outcome of a request; `words` is the status that says what the reply says, where its own does
+    /// not.
+    pub(super) fn reported(
+        &mut self,
+        kind: Kind,
+        report: &Result<Response, ExchangeFailure>,
+        words: Option<u16>,
+    ) {
         let head = match report {
             Ok(reply) => Some(&reply.head),
             Err(failure) => failure.head(),
@@ -107,7 +105,9 @@ impl Checks {
         if let Some(head) = head {
             self.refused.insert(head.status.as_u16());
         }
+        self.refused.extend(words);
         let left = match (report, head) {
+            _ if words.is_some_and(|status| status < 500) => false,
             (Err(failure), None) => failure.progress != ExchangeProgress::NotSent,
             (_, Some(head)) => {
                 let has_hint = head.headers.contains_key("retry-after");

@@ -1,12 +1,14 @@
 //! The machine of a task, driven by whatever the bytes say: replies of every shape, failures at every stage, requests of
 //! the application, crashes, and time in leaps.
 
+mod a2a;
 mod checks;
 mod input;
 mod platforms;
 mod world;
 
 use taskward_core::Provider;
+use taskward_providers::a2a::A2a;
 use taskward_providers::agent_harness::AgentHarness;
 use taskward_providers::nanonets::Nanonets;
 
@@ -23,13 +25,21 @@ pub fn agent_harness(data: &[u8]) {
     ends(AgentHarness, data);
 }
 
+/// A task of an agent; the first byte says which agent.
+pub fn a2a(data: &[u8]) {
+    drop(ends_of(A2a::NAME, data));
+}
+
 /// Returns how the task of these bytes ends, each time that it does; `provider` is the provider's name.
 #[must_use]
 pub fn ends_of(provider: &str, data: &[u8]) -> Vec<&'static str> {
-    if provider == Nanonets::NAME {
-        ends(Nanonets, data)
-    } else {
-        ends(AgentHarness, data)
+    match provider {
+        Nanonets::NAME => ends(Nanonets, data),
+        A2a::NAME => match data.split_first() {
+            Some((agent, rest)) => ends(a2a::agent(*agent), rest),
+            None => Vec::new(),
+        },
+        _ => ends(AgentHarness, data),
     }
 }
 

@@ -3,18 +3,16 @@
 use std::time::Duration;
 
 use taskward_core::bytes::Bytes;
-use taskward_core::http::header::ACCEPT;
-use taskward_core::http::{Method, StatusCode};
+use taskward_core::http::StatusCode;
 use taskward_core::testing::{self, Outgoing, Pause, TestWorld};
 use taskward_core::{
     Event, EventNo, ExchangeFailure, ExchangeId, Head, IdempotencyKey, OriginBudget, Policy,
-    QuestionId, ReadKind, Request, Response, Revision, Seed, Snapshot, Step, Task, TaskId,
-    Timestamp,
+    QuestionId, Request, Response, Revision, Seed, Snapshot, Step, Task, TaskId, Timestamp, sse,
 };
 
-use super::checks::{Checks, Kind, SentRequest};
+use super::checks::{Checks, SentRequest};
 use super::input::Input;
-use super::platforms::Platform;
+use super::platforms::{Kind, Platform};
 
 /// How long the agent and the human may take, in seconds.
 const CLOCKS: [u64; 4] = [600, 5, 60, 7200];
@@ -47,8 +45,8 @@ pub(super) struct World<'a, P: Platform> {
     policy: Policy,
     held: Option<Held>,
     /// The stream that is being opened, beside the exchange in flight.
-    opening: Option<ExchangeId>,
-    stream: Option<ExchangeId>,
+    opening: Option<Held>,
+    stream: Option<Held>,
     /// A stream whose end or failure was reported: it may still be asked to be closed.
     ended: Option<ExchangeId>,
     /// What the open stream has said so far.
@@ -137,7 +135,8 @@ impl<'a, P: Platform> World<'a, P> {
         match step {
             Step::Event { event, .. } => {
                 if let Event::Provider(event) = &**event {
-                    assert!(event.seq > self.checks.position, "{event:?}");
+                    let has_no_seq = !P::NUMBERED && event.seq.is_none();
+                    assert!(has_no_seq || event.seq > self.checks.position, "{event:?}");
                 }
             }
             Step::Done => {
@@ -165,7 +164,7 @@ impl<'a, P: Platform> World<'a, P> {
 
     fn assert_possible(&self, next: &Step) {
         let held = self.held.map(|held| held.id);
-        let either = self.stream.or(self.opening);
+        let either = self.stream.or(self.opening).map(|stream| stream.id);
         let now = self.time();
         let longest = self.policy.work.max(self.policy.human).unwrap_or_default();
         match next {
@@ -198,10 +197,7 @@ impl<'a, P: Platform> World<'a, P> {
         if self.held.is_none() {
             return;
         }
-        let reply = self.input.reply(P::REPLIES);
-        if reply.status().is_success() {
-            self.checks.said::<P>(&reply.body);
-        }
+        let reply = self.input.reply(self.provider.replies());
         self.report(task, Ok(reply));
     }
 
@@ -209,7 +205,7 @@ impl<'a, P: Platform> World<'a, P> {
         let Some(held) = self.held.take() else {
             return;
         };
-        self.checks.reported(held.kind, &report);
+        self.note(held.kind, &report);
         let now = self.time();
         match report {
             Ok(reply) => task.handle_response(held.id, reply, now),
@@ -217,28 +213,54 @@ impl<'a, P: Platform> World<'a, P> {
         }
     }
 
+    /// Notes what a request brought, in the words of HTTP.
+    fn note(&mut self, kind: Kind, report: &Result<Response, ExchangeFailure>) {
+        let reply = report.as_ref().ok();
+        if let Some(reply) = reply.filter(|reply| reply.status().is_success()) {
+            self.checks.said::<P>(&reply.body);
+        }
+        let words = reply.and_then(|reply| self.provider.in_other_words(reply));
+        self.checks.reported(kind, report, words);
+    }
+
+    /// Lets go of the stream. What opened it was done, unless an event says that it was not.
+    fn drop_stream(&mut self) {
+        let Some(stream) = self.stream.take() else {
+            return;
+        };
+        let mut decoder = sse::Decoder::new();
+        let mut rest = &self.received[..];
+        let mut refused = false;
+        while let Ok(Some(event)) = decoder.next_event(&mut rest) {
+            refused |= self.provider.is_refusal(&event);
+        }
+        if !refused {
+            self.checks.left(stream.kind);
+        }
+    }
+
     /// Opens the stream, or fails to.
     fn open(&mut self, task: &mut Task<P>) {
-        let Some(id) = self.opening else {
+        let Some(opened) = self.opening else {
             return;
         };
         if self.input.chance(32) {
-            let reply = self.input.reply(P::REPLIES);
+            let reply = self.input.reply(self.provider.replies());
             return self.report_opening(task, Ok(reply));
         }
         self.opening = None;
-        self.stream = Some(id);
+        self.stream = Some(opened);
         self.received.clear();
         let head = Head::new(StatusCode::OK);
-        task.handle_head(id, head, self.time());
+        task.handle_head(opened.id, head, self.time());
     }
 
     fn report_opening(&mut self, task: &mut Task<P>, report: Result<Response, ExchangeFailure>) {
-        let Some(id) = self.opening.take() else {
+        let Some(Held { id, kind }) = self.opening.take() else {
             return;
         };
         self.ended = Some(id);
-        self.checks.reported(Kind::Stream, &report);
+        self.note(kind, &report);
         let now = self.time();
         match report {
             Ok(reply) => task.handle_response(id, reply, now),
@@ -251,10 +273,10 @@ impl<'a, P: Platform> World<'a, P> {
         if self.opening.is_some() {
             return self.open(task);
         }
-        let Some(id) = self.stream else {
+        let Some(Held { id, .. }) = self.stream else {
             return;
         };
-        let bytes = self.input.text(P::FRAMES);
+        let bytes = self.input.text(self.provider.frames());
         self.received.extend_from_slice(&bytes);
         self.checks.said::<P>(&self.received);
         let now = self.time();
@@ -269,8 +291,9 @@ impl<'a, P: Platform> World<'a, P> {
             return self.report_opening(task, Err(failure));
         }
         match self.stream {
-            Some(id) if self.held.is_none() || self.input.chance(128) => {
-                self.ended = self.stream.take();
+            Some(Held { id, .. }) if self.held.is_none() || self.input.chance(128) => {
+                self.drop_stream();
+                self.ended = Some(id);
                 if self.input.chance(64) {
                     return task.handle_end(id, now);
                 }
@@ -321,10 +344,10 @@ impl<'a, P: Platform> World<'a, P> {
         if let Some(held) = self.held.take() {
             self.checks.left(held.kind);
         }
-        if self.opening.take().is_some() {
-            self.checks.left(Kind::Stream);
+        if let Some(opening) = self.opening.take() {
+            self.checks.left(opening.kind);
         }
-        self.stream = None;
+        self.drop_stream();
         let text = serde_json::to_string(&stored.snapshot).expect("a snapshot is JSON");
         let snapshot: Snapshot = serde_json::from_str(&text).expect("a snapshot can be read");
         assert_eq!(snapshot, stored.snapshot);
@@ -343,7 +366,7 @@ impl<'a, P: Platform> World<'a, P> {
     fn disturb(&mut self, task: &mut Task<P>) {
         let now = self.time();
         let before = self.shown(task);
-        let reply = self.input.reply(P::REPLIES);
+        let reply = self.input.reply(self.provider.replies());
         let failure = self.input.failure();
         for id in [ExchangeId(0), ExchangeId(u64::MAX)] {
             task.sent(id);
@@ -450,13 +473,16 @@ impl<P: Platform> TestWorld<P> for World<'_, P> {
 
     fn send(&mut self, task: &mut Task<P>, exchange: Outgoing<'_>) -> Result<(), ()> {
         let request = outgoing(&self.provider, task.id(), exchange.request);
-        self.checks.sends::<P>(&request, self.time());
+        self.checks
+            .sends(&self.provider.capabilities(), &request, self.time());
         let (id, kind) = (exchange.id, request.kind);
+        let held = Some(Held { id, kind });
         if exchange.opens_stream {
-            assert_eq!(kind, Kind::Stream);
-            self.opening = Some(id);
+            assert!(matches!(kind, Kind::Stream | Kind::Start), "{kind:?}");
+            self.opening = held;
         } else {
-            self.held = Some(Held { id, kind });
+            assert_ne!(kind, Kind::Stream);
+            self.held = held;
         }
         Ok(())
     }
@@ -495,8 +521,10 @@ impl<P: Platform> TestWorld<P> for World<'_, P> {
     }
 
     fn close(&mut self, _task: &mut Task<P>, _id: ExchangeId) -> Result<bool, ()> {
-        self.opening = None;
-        self.stream = None;
+        if let Some(opening) = self.opening.take() {
+            self.checks.left(opening.kind);
+        }
+        self.drop_stream();
         Ok(true)
     }
 
@@ -520,23 +548,8 @@ impl<P: Platform> TestWorld<P> for World<'_, P> {
 
 /// Returns what a request is, as its server sees it.
 fn outgoing<P: Platform>(provider: &P, id: Option<&TaskId>, request: &Request) -> SentRequest {
-    let headers = request.headers();
-    let status = id.and_then(|id| provider.read_request(id, &ReadKind::Status).ok());
-    let kind = if id.is_none() {
-        Kind::Start
-    } else if request.method() == Method::POST && !request.body().is_empty() {
-        Kind::Write
-    } else if headers
-        .get(ACCEPT)
-        .is_some_and(|accept| accept == "text/event-stream")
-    {
-        Kind::Stream
-    } else if status.is_some_and(|status| status.target() == request.target()) {
-        Kind::Status
-    } else {
-        Kind::Other
-    };
-    let key = headers.get("idempotency-key");
+    let kind = provider.kind(id, request);
+    let key = request.headers().get("idempotency-key");
     SentRequest {
         kind,
         key: key.and_then(|key| Some(key.to_str().ok()?.to_owned())),
