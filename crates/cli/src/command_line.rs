@@ -34,6 +34,11 @@ pub(crate) fn with(command: &str, flag: &str) -> String {
     line(added(command, &[flag], given()))
 }
 
+/// With an option and its value at the end, behind those that were given.
+pub(crate) fn followed_by(option: [&str; 2]) -> String {
+    line(appended(option, given()))
+}
+
 /// With the name of a question, in the place of one that was given, and these flags.
 pub(crate) fn naming(command: &str, question: &QuestionId, flags: &[&str]) -> String {
     let mut words = dropped("--question", given());
@@ -67,6 +72,15 @@ fn added(command: &str, option: &[&str], words: impl Iterator<Item = OsString>) 
     all
 }
 
+fn appended(option: [&str; 2], words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut all: Vec<OsString> = words.collect();
+    // Behind it nothing is an option.
+    let end = all.iter().position(|word| word == "--");
+    let end = end.unwrap_or(all.len());
+    all.splice(end..end, option.map(OsString::from));
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +102,8 @@ mod tests {
             line(added("run", &["--new"], words(twice))),
             "taskward run --new x"
         );
+        let twice = appended(["--answer", "b"], words("run --answer a -- -x"));
+        assert_eq!(line(twice), "taskward run --answer a --answer b -- -x");
         let named = added("reply", &["--question", "q 1"], words("reply t x"));
         assert_eq!(
             line(named),

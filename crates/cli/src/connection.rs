@@ -67,7 +67,7 @@ impl<P: Platform> Connection<P> {
     ) -> CliResult<Self> {
         let mut flags = access.flag();
         if credential.is_some() {
-            flags += &allowing::<P>(access, &server);
+            flags += &server::allowing::<P>(&access.base_url, &server.url);
         }
         let mut builder = Client::<P>::builder()
             .user_agent(concat!("taskward-cli/", env!("CARGO_PKG_VERSION")))
@@ -166,6 +166,14 @@ impl<P: Platform> Connection<P> {
     /// A command about a task, as it is printed.
     pub(crate) fn about(&self, command: &str, task: &TaskRef) -> String {
         self.command(&format!("{command} {}", task.quoted()))
+    }
+
+    /// The command that lists the tasks that there are.
+    pub(crate) fn list(&self) -> String {
+        match &self.agent {
+            Some(agent) => self.command(&format!("ls --agent {}", quote(agent.as_str()))),
+            None => self.command("ls"),
+        }
     }
 
     /// Adds commands to go on with.
@@ -472,20 +480,6 @@ impl<P: Platform> Connection<P> {
             _ => {}
         }
         advice
-    }
-}
-
-/// The option that a printed command needs so that the key goes to this server, with a space in front: the settings of
-/// the next command name theirs, and nothing else.
-fn allowing<P: Platform>(access: &ApiAccess, server: &Server<P>) -> String {
-    let origin = |url: &str| Origin::parse(url, P::DEFAULTS.api_prefix).ok();
-    let Some(to) = origin(&server.url) else {
-        return String::new();
-    };
-    let settings = origin(&access.base_url);
-    match settings.is_some_and(|settings| server::root(&settings) == server::root(&to)) {
-        true => String::new(),
-        false => format!(" --allow-origin {}", quote(&server::root(&to))),
     }
 }
 

@@ -94,11 +94,7 @@ impl ApiAccess {
 
     /// What a printed command needs to find the same key and to send it in the same form, with a space in front.
     pub(crate) fn flag(&self) -> String {
-        let header = match &self.header {
-            Some(header) => format!(" --auth-header {}", header.name()),
-            None => String::new(),
-        };
-        self.source.flag() + &header
+        self.source.flag() + &header_flag(self.header.as_ref().map(|header| header.name().as_str()))
     }
 }
 
@@ -157,16 +153,12 @@ pub(crate) fn api_access<P: Platform>(global: &Global) -> CliResult<ApiAccess> {
             CliError::input(what).why("Nothing was sent.")
         })
     });
-    let base_url = match variable(names.base_url_variable)? {
-        Some(url) if !url.trim().is_empty() => url,
-        _ => names.base_url.to_owned(),
-    };
     let mut access = ApiAccess {
         was_trimmed: text.as_ref().is_some_and(|text| text.ends_with('\n')),
         pair: text.as_deref().and_then(pair),
         key: text.map(SecretString::from),
         header: header.transpose()?,
-        base_url,
+        base_url: base_url::<P>()?,
         source,
         is_simulated: false,
     };
@@ -182,6 +174,30 @@ pub(crate) fn api_access<P: Platform>(global: &Global) -> CliResult<ApiAccess> {
         .simulated_key
         .is_some_and(|prefix| credential.is_some_and(|credential| credential.starts_with(prefix)));
     Ok(access)
+}
+
+/// The server of the settings.
+pub(crate) fn base_url<P: Platform>() -> CliResult<String> {
+    Ok(match variable(P::DEFAULTS.base_url_variable)? {
+        Some(url) if !url.trim().is_empty() => url,
+        _ => P::DEFAULTS.base_url.to_owned(),
+    })
+}
+
+/// What a printed command needs to find the key that these options name, with a space in front.
+pub(crate) fn flags(global: &Global) -> String {
+    let source = match &global.key_file {
+        Some(path) => KeySource::File(path.clone()),
+        None if global.key_stdin => KeySource::Stdin,
+        None => KeySource::None,
+    };
+    source.flag() + &header_flag(global.auth_header.as_deref())
+}
+
+fn header_flag(name: Option<&str>) -> String {
+    name.map_or_else(String::new, |name| {
+        format!(" --auth-header {}", crate::shell::quote(name))
+    })
 }
 
 /// A user and a password, where a key is both.

@@ -38,8 +38,6 @@ pub(crate) trait Platform: Registered {
     const SIMULATED: &'static str;
     /// The status of a task that ended well.
     const DONE: &'static str;
-    /// What answers questions within one command.
-    const UNATTENDED: &'static str;
     /// Its own word for an answer to a task that does not wait for one.
     const NOT_WAITING: Option<&'static str>;
 
@@ -75,6 +73,9 @@ pub(crate) trait Platform: Registered {
 
     /// The commands that answer a question.
     fn answers(task: &TaskRef, question: &Question) -> Vec<Hint>;
+
+    /// The option, with its value, that answers such a question within one command, where one does.
+    fn unattended(question: &Question) -> Option<[&'static str; 2]>;
 
     /// Whether a task of this status is over.
     fn is_over(status: &Status) -> bool;

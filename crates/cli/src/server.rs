@@ -3,13 +3,15 @@
 use taskward::Snapshot;
 use taskward::core::{Credential, NamedOrigins, Origin};
 
-use crate::agent_url::AgentUrl;
+use crate::agent_url::{AgentNaming as _, AgentUrl};
+use crate::args::Global;
 use crate::codes::Code;
 use crate::command_line;
 use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
-use crate::keys::{ApiAccess, CredentialForm};
+use crate::keys::{self, ApiAccess, CredentialForm};
 use crate::platform::Platform;
+use crate::registry::{ProviderName, on_platform};
 use crate::shell::quote;
 use crate::store::TaskStore;
 use crate::task_ref::TaskRef;
@@ -127,6 +129,31 @@ pub(crate) fn check<P: Platform>(
             access.source
         ))
         .next("allow", allowed, "if it is that server's key"))
+}
+
+/// The option that a printed command needs so that the key goes to the server at this URL, with a space in front: the
+/// settings of the next command name theirs, and nothing else.
+pub(crate) fn allowing<P: Platform>(settings: &str, url: &str) -> String {
+    let origin = |url: &str| Origin::parse(url, P::DEFAULTS.api_prefix).ok();
+    let Some(to) = origin(url) else {
+        return String::new();
+    };
+    match origin(settings).is_some_and(|settings| root(&settings) == root(&to)) {
+        true => String::new(),
+        false => format!(" --allow-origin {}", quote(&root(&to))),
+    }
+}
+
+/// What a printed command about what is kept of a task needs for the same key, where no connection was opened.
+pub(crate) fn flags_of_kept(global: &Global, kept: &Snapshot) -> String {
+    let key = keys::flags(global);
+    let Some(provider) = ProviderName::named(kept.provider()) else {
+        return key;
+    };
+    on_platform!(provider, P => match (P::AGENTS_HAVE_URLS, kept.origin(), keys::base_url::<P>()) {
+        (true, Some(url), Ok(settings)) => key + &allowing::<P>(&settings, url),
+        _ => key,
+    })
 }
 
 /// An origin as options take it.

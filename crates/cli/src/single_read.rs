@@ -1,7 +1,7 @@
 //! One read of one task, which the server may not know.
 
 use taskward::Error;
-use taskward::core::Operation;
+use taskward::core::{ErrorClass, Operation};
 use taskward::error::ApiError;
 
 use crate::codes::Code;
@@ -29,7 +29,7 @@ pub(crate) fn gone<P: Platform>(connection: &Connection<P>, error: &ApiError) ->
     let cli_error = exchange(CliError::new(Code::Gone, what), error);
     let cli_error = cli_error.why(error.to_string());
     if P::CAPABILITIES.list {
-        cli_error.next("see", connection.command("ls"), "")
+        cli_error.next("see", connection.list(), "")
     } else {
         cli_error
     }
@@ -38,7 +38,9 @@ pub(crate) fn gone<P: Platform>(connection: &Connection<P>, error: &ApiError) ->
 /// The end of a single read of a task that went wrong.
 fn unreadable<P: Platform>(connection: &Connection<P>, task: &TaskRef, error: &Error) -> CliError {
     // As in a watch that has seen nothing of it: a refusal of the very id is one, too.
-    let is_unknown = |api: &&ApiError| matches!(api.status.as_u16(), 400 | 404 | 410 | 422);
+    let is_unknown = |api: &&ApiError| {
+        matches!(api.class, ErrorClass::Invalid | ErrorClass::Gone) || api.status.as_u16() == 422
+    };
     let cli_error = match error.api_error().filter(is_unknown) {
         Some(api) => gone(connection, api).attempts(error.attempts()),
         None => connection.cli_error(error),

@@ -36,6 +36,8 @@ const UNNAMED: Duration = Duration::from_secs(60);
 pub(crate) struct Asker {
     out: Arc<Out>,
     answers: Mutex<VecDeque<Answer>>,
+    /// Whether questions take data.
+    takes_data: bool,
     on_approval: OnApproval,
     command: Option<String>,
     /// One question at a time, also when several tasks ask.
@@ -69,6 +71,7 @@ impl Asker {
         Ok(Self {
             out: cx.out.clone(),
             answers: Mutex::new(answers),
+            takes_data: provider.capabilities().data,
             on_approval: follow.on_approval.unwrap_or(OnApproval::Ask),
             command: follow.on_question.clone(),
             terminal: person.then(|| tokio::sync::Mutex::new(Terminal::default())),
@@ -146,12 +149,24 @@ impl Asker {
             (QuestionKind::Approval, OnApproval::Reject) => Some(Answer::Reject {
                 reason: Some("rejected by --on-approval reject".to_owned()),
             }),
-            (QuestionKind::Text | QuestionKind::Data, _) => self
-                .answers
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .pop_front(),
+            (QuestionKind::Text, _) => self.next_answer(),
+            (QuestionKind::Data, _) => self.next_answer().map(|answer| self.as_data(answer)),
             _ => None,
+        }
+    }
+
+    fn next_answer(&self) -> Option<Answer> {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.pop_front()
+    }
+
+    /// Words that are a JSON object, as data. Other words stay what they are, and the question refuses them.
+    fn as_data(&self, answer: Answer) -> Answer {
+        match &answer {
+            Answer::Text(text) if self.takes_data => {
+                form::object(text).map_or(answer, Answer::Input)
+            }
+            _ => answer,
         }
     }
 

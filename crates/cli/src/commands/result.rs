@@ -99,7 +99,17 @@ async fn answer<P: Calls>(
         PollResult::Pending(status) | PollResult::Waiting(status) | PollResult::Unknown(status) => {
             return Err(pending(connection, task, &status));
         }
-        _ => return Err(CliError::new(Code::Decode, "the reply reads like no task")),
+        // It waits, and its own status says so in its word.
+        PollResult::Asking(_)
+        | PollResult::NotAsking
+        | PollResult::Unclear
+        | PollResult::Paused(_) => {
+            let status = P::summary(connection, task).await?.status;
+            return Err(pending(connection, task, &status));
+        }
+        _ => {
+            return Err(CliError::new(Code::Decode, "the reply reads like no task"));
+        }
     };
     let reporter = Reporter::new(connection, Some(task.clone()), false);
     let end = End::new(connection, &StartKind::Watch, &reporter);

@@ -15,7 +15,7 @@ use crate::follow::Following;
 use crate::registry::on_platform;
 use crate::report::Reporter;
 use crate::sent::StartKind;
-use crate::server::At;
+use crate::server::{self, At};
 use crate::store::{TaskStore, task_of};
 use crate::task_ref::TaskRef;
 
@@ -83,12 +83,13 @@ async fn last(cx: &Cx, follow: &Follow) -> CliResult<Exit> {
     };
     let Some(task) = task_of(&newest) else {
         let what = "the outcome of the last start is unknown";
+        let flags = server::flags_of_kept(&cx.global, &newest.snapshot);
         return Err(CliError::new(Code::OutcomeUnknown, what)
             .why("It may have created a task. Nothing is followed or answered.")
             .next(
                 "recover",
-                format!("taskward recover {}", newest.id),
-                "finds cx.out",
+                format!("taskward recover {}{flags}", newest.id),
+                "finds out",
             )
             .intent(Some(newest.id.to_string())));
     };

@@ -10,6 +10,7 @@ use taskward::question::{Answered, QuestionKind};
 
 use super::{End, asked};
 use crate::codes::Code;
+use crate::command_line;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::platform::Platform;
@@ -42,7 +43,10 @@ impl<P: Platform> End<'_, P> {
         let connection = self.connection;
         let task = connection.task(&left.id);
         self.finished(match &left.reason {
-            DetachReason::Question(question) => self.waiting(&task, question),
+            DetachReason::Question(question) => {
+                let error = self.finished(self.waiting(&task, question));
+                return self.with_unattended(error, question);
+            }
             DetachReason::AnswerUnconfirmed(question) => {
                 let what = "the answer may or may not have arrived; it was not sent again";
                 let error = asked(CliError::new(Code::OutcomeUnknown, what), question);
@@ -238,21 +242,24 @@ impl<P: Platform> End<'_, P> {
         if self.connection.sim().is_none() {
             return error;
         }
-        let waits = error.exit() == Exit::Pending;
-        let error = error
+        error
             .without_next()
             .why("The simulator ended with this command, and its task with it.")
             .next(
                 "keep",
                 "taskward sim",
                 "a simulator that stays, for another shell",
-            );
-        match waits {
-            true => {
-                let unattended = format!("taskward {}", P::UNATTENDED);
+            )
+    }
+
+    /// With this command and the option that answers such a question, where nothing else can answer it any more.
+    fn with_unattended(&self, error: CliError, question: &Question) -> CliError {
+        match P::unattended(question) {
+            Some(option) if self.connection.sim().is_some() => {
+                let unattended = command_line::followed_by(option);
                 error.next("or", unattended, "answers within one command")
             }
-            false => error,
+            _ => error,
         }
     }
 }

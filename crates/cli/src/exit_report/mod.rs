@@ -3,7 +3,7 @@
 mod detached;
 
 use taskward::core::sanitise::one_line;
-use taskward::core::{NotStartedReason, TimeLimit, UnknownReason};
+use taskward::core::{ErrorClass, NotStartedReason, TimeLimit, UnknownReason};
 use taskward::error::ApiError;
 use taskward::event::Status;
 use taskward::outcome::{CancelResult, StoppedBy, TaskFailure};
@@ -378,8 +378,8 @@ fn state(status: &Status) -> String {
 
 /// The exit code of what the server refused to do: whoever may not is told so everywhere.
 pub(crate) fn exit_of_refusal(error: Option<&ApiError>) -> Exit {
-    match error.map(|error| error.status.as_u16()) {
-        Some(401 | 403) => Exit::Auth,
+    match error.map(|error| error.class) {
+        Some(ErrorClass::Unauthorised) => Exit::Auth,
         _ => Exit::Other,
     }
 }

@@ -5,17 +5,17 @@ use serde_json::Value;
 
 impl World {
     /// The URL of a simulated agent.
-    fn agent(&self, name: &str) -> String {
+    pub(crate) fn agent(&self, name: &str) -> String {
         format!("{}/agents/{name}", self.sim.url())
     }
 
     /// Runs the program with the key of the simulated A2A platform.
-    fn a2a(&self, args: &[&str]) -> Ended {
+    pub(crate) fn a2a(&self, args: &[&str]) -> Ended {
         self.a2a_in(self.state.path(), args)
     }
 
     /// The same on a machine of its own.
-    fn a2a_elsewhere(&self, args: &[&str]) -> Ended {
+    pub(crate) fn a2a_elsewhere(&self, args: &[&str]) -> Ended {
         let elsewhere = tempfile::tempdir().expect("a folder");
         self.a2a_in(elsewhere.path(), args)
     }
@@ -29,7 +29,7 @@ impl World {
     }
 
     /// Starts a task of an agent, follows it to its question or its end, and returns its name.
-    fn a2a_task(&self, agent: &str) -> String {
+    pub(crate) fn a2a_task(&self, agent: &str) -> String {
         let speed = SPEED.to_string();
         let agent = self.agent(agent);
         let ended = self.a2a(&[

@@ -1,6 +1,7 @@
 //! The program as a script meets it, against a simulator in this process.
 
 mod a2a;
+mod a2a_commands;
 mod again;
 mod agents;
 mod attacked;

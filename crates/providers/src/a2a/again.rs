@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde_json::Value;
-use taskward_core::{Body, BuildError, IdempotencyKey, Request, Segment};
+use taskward_core::{BuildError, IdempotencyKey, Request, Segment};
 
 use super::binding::with_version;
 use super::job::message_id;
@@ -34,14 +34,15 @@ pub(super) fn with_ids(
 }
 
 fn body_of(request: &Request) -> Option<Value> {
-    let Body::Bytes(_) = request.body() else {
-        return None;
-    };
-    let bytes = request.body().segments().find_map(|segment| match segment {
-        Segment::Bytes(bytes) => Some(bytes.clone()),
-        Segment::Source(_) => None,
-    });
-    serde_json::from_slice(&bytes?).ok()
+    let mut whole = Vec::new();
+    // What was stored comes back in segments.
+    for segment in request.body().segments() {
+        match segment {
+            Segment::Bytes(bytes) => whole.extend_from_slice(bytes),
+            Segment::Source(_) => return None,
+        }
+    }
+    serde_json::from_slice(&whole).ok()
 }
 
 #[cfg(test)]

@@ -19,7 +19,6 @@ use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
 use crate::follow::Following;
-use crate::keys::KeySource;
 use crate::lines::{LineType, line};
 use crate::out::Out;
 use crate::platform::Hint;
@@ -27,7 +26,7 @@ use crate::registry::ProviderName;
 use crate::registry::on_platform;
 use crate::report::{Reporter, result_line};
 use crate::sent::StartKind;
-use crate::server::At;
+use crate::server::{self, At};
 use crate::shell::quote;
 use crate::store::{self, TaskStore};
 
@@ -84,14 +83,10 @@ fn several(open: &[Entry], global: &Global) -> CliError {
     let what = format!("the outcome of {} starts is unknown", open.len());
     let error = CliError::new(Code::OutcomeUnknown, what)
         .why("They are recovered one by one. Nothing was sent.");
-    // As the connection would write it: they may be of several providers.
-    let flag = match &global.key_file {
-        Some(path) => KeySource::File(path.clone()).flag(),
-        None if global.key_stdin => KeySource::Stdin.flag(),
-        None => String::new(),
-    };
     open.iter().take(3).fold(error, |error, entry| {
-        let command = format!("taskward recover {}{flag}", entry.id);
+        // As the connection would write them: the starts may be of several providers.
+        let flags = server::flags_of_kept(global, &entry.snapshot);
+        let command = format!("taskward recover {}{flags}", entry.id);
         error.next("recover", command, "")
     })
 }
@@ -171,7 +166,7 @@ async fn one<P: Calls>(cx: &Cx, args: Recover, store: TaskStore, entry: Entry) -
     connection.banner();
     // Held during the search; whoever repeats a start claims it as any start is.
     let claim = plan.claim(&connection)?;
-    // Another process may have found cx.out in the meantime.
+    // Another process may have found out in the meantime.
     plan.entry = plan.store.find(plan.entry.id.as_str())?;
     let start = &plan.entry.snapshot;
     if start.task().is_none() && !start.is_repeatable() {

@@ -45,7 +45,6 @@ impl Platform for A2a {
     const KEYS: &'static str = "The agent's owner gives keys out; taskward agents show URL tells which credential it wants.";
     const SIMULATED: &'static str = "run --sim --provider a2a 'Hello'";
     const DONE: &'static str = "completed";
-    const UNATTENDED: &'static str = "run --sim --provider a2a --answer 'YOUR ANSWER' ...";
     const NOT_WAITING: Option<&'static str> = None;
 
     fn instead(feature: Feature) -> &'static str {
@@ -121,6 +120,15 @@ impl Platform for A2a {
                 vec![("input", input, "")]
             }
             _ => vec![("reply", reply, "")],
+        }
+    }
+
+    fn unattended(question: &Question) -> Option<[&'static str; 2]> {
+        match question.kind {
+            QuestionKind::Text => Some(["--answer", "YOUR ANSWER"]),
+            QuestionKind::Data => Some(["--answer", "{\"KEY\": \"VALUE\"}"]),
+            // A credential arrives elsewhere, or by a command about the task.
+            _ => None,
         }
     }
 

@@ -30,7 +30,6 @@ impl Platform for AgentHarness {
         "A key is KEY_ID:SECRET, as the platform issued it; both parts and the colon are needed.";
     const SIMULATED: &'static str = "run --sim --provider agent-harness 'Write to the team.'";
     const DONE: &'static str = "succeeded";
-    const UNATTENDED: &'static str = "run --sim --provider agent-harness --on-approval approve ...";
     const NOT_WAITING: Option<&'static str> = Some("run_not_awaiting_input");
 
     const BESIDE: &'static [&'static str] = &["health/", "openapi.json"];
@@ -88,6 +87,14 @@ impl Platform for AgentHarness {
             QuestionKind::Approval => vec![approve, reject],
             QuestionKind::Data => vec![input, reject],
             _ => vec![approve, input, reject],
+        }
+    }
+
+    fn unattended(question: &Question) -> Option<[&'static str; 2]> {
+        match question.kind {
+            QuestionKind::Approval => Some(["--on-approval", "approve"]),
+            QuestionKind::Data => Some(["--answer", "{\"KEY\": \"VALUE\"}"]),
+            _ => None,
         }
     }
 

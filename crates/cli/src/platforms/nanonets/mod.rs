@@ -10,6 +10,7 @@ use taskward::event::Status;
 use taskward::nanonets::operations::{GetTaskResult, GetTaskStatus, ListTaskMessages, ListTasks};
 use taskward::nanonets::types::{MessageRole, TaskListItem, TaskStatus};
 use taskward::nanonets::{self, Nanonets};
+use taskward::question::QuestionKind;
 use taskward::wire::DateTime;
 use taskward::{Output as _, Question};
 use taskward_sim::Sim;
@@ -36,7 +37,6 @@ impl Platform for Nanonets {
         "Keys are made in the platform's dashboard, under Settings, API Keys; each is shown once.";
     const SIMULATED: &'static str = "run --sim 'Hello'";
     const DONE: &'static str = "completed";
-    const UNATTENDED: &'static str = "run --sim --answer 'YOUR ANSWER' ...";
     const NOT_WAITING: Option<&'static str> = None;
 
     fn instead(feature: Feature) -> &'static str {
@@ -78,6 +78,13 @@ impl Platform for Nanonets {
         let (task, question) = (task.quoted(), quote(question.id.as_str()));
         let command = format!("reply {task} 'YOUR ANSWER' --question {question} --watch");
         vec![("answer", command, "")]
+    }
+
+    fn unattended(question: &Question) -> Option<[&'static str; 2]> {
+        match question.kind {
+            QuestionKind::Text => Some(["--answer", "YOUR ANSWER"]),
+            _ => None,
+        }
     }
 
     fn is_over(status: &Status) -> bool {
