@@ -1,6 +1,8 @@
 //! A journal of files: a folder, and in it a file for each task.
 
 mod claim;
+#[cfg(feature = "sqlite")]
+mod handed;
 mod lock;
 mod record;
 mod states;

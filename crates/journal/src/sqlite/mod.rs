@@ -15,9 +15,11 @@ use taskward_core::{BoxError, Journal, Snapshot, TaskId};
 
 use self::claim::{Holder, JournalFile, RowClaim};
 use self::database::Database;
+use self::tables::Fact;
 use crate::claim::Claim;
 use crate::entry::{Entry, EntryId, Listing, is_under_way, outlives};
 use crate::error::JournalError;
+use crate::file::FileJournal;
 use crate::time::{millis, now};
 use crate::waiting::Waiting;
 
@@ -274,7 +276,11 @@ impl SqliteJournal {
         age: Duration,
         least: usize,
     ) -> Result<usize, JournalError> {
-        let is_due = |connection: &Connection| tables::is_prune_due(connection, now(), pause);
+        let now = now();
+        let is_due = |connection: &Connection| {
+            let last = Fact::PrunedAt.read(connection)?;
+            Ok(last.is_none_or(|last| now.since(last) >= pause))
+        };
         // Mostly it is not, and nobody needs to wait for the answer.
         if !self.database().read(is_due)? {
             return Ok(0);
@@ -282,7 +288,7 @@ impl SqliteJournal {
         let begins = self.write(|change| {
             let begins = is_due(change)?;
             if begins {
-                tables::prune_began(change, now())?;
+                Fact::PrunedAt.store(change, now)?;
             }
             Ok(begins)
         })?;
@@ -290,6 +296,40 @@ impl SqliteJournal {
             true => self.prune(age, least),
             false => Ok(0),
         }
+    }
+
+    /// Takes over what a journal of files stores, with its names and times; once that is done, later calls do nothing. Files are
+    /// removed but for those in which something cannot be read. An entry that another process works on is left to the next
+    /// call. Returns how many entries were taken over.
+    ///
+    /// # Errors
+    /// When a file cannot be read or removed, or the database cannot be written.
+    pub fn take_over(&self, files: &FileJournal) -> Result<usize, JournalError> {
+        if self.has_taken_over()? {
+            return Ok(0);
+        }
+        let mut taken = 0;
+        let is_all = files.hand_over(|handed| {
+            self.write(|change| {
+                for one in handed {
+                    taken += row::insert(change, one.id.as_str(), one.at, &one.text)?;
+                }
+                Ok(())
+            })
+        })?;
+        if is_all {
+            self.write(|change| Fact::FilesTakenOver.store(change, now()))?;
+        }
+        Ok(taken)
+    }
+
+    /// Returns whether [`take_over`](Self::take_over) has nothing more to do.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn has_taken_over(&self) -> Result<bool, JournalError> {
+        let done = |connection: &Connection| Fact::FilesTakenOver.read(connection);
+        Ok(self.database().read(done)?.is_some())
     }
 
     fn keep(&self, snapshot: &Snapshot) -> Result<(), JournalError> {

@@ -44,34 +44,44 @@ pub(super) fn store(
     snapshot: &Snapshot,
 ) -> Result<(), JournalError> {
     let text = serde_json::to_string(snapshot)?;
-    let at = i64::try_from(now().as_millis()).unwrap_or(i64::MAX);
-    write(change, id.as_str(), at, Some(snapshot), &text)
+    write(change, id.as_str(), now(), Some(snapshot), &text)
 }
 
-/// Inserts what an earlier journal stored under this name at this time, readable or not.
+/// Inserts what an earlier journal stored under this name at this time, readable or not, where nothing is. Returns how many
+/// rows that were.
 pub(super) fn insert(
     change: &Transaction<'_>,
     name: &str,
-    at: i64,
+    at: Timestamp,
     text: &[u8],
-) -> Result<(), JournalError> {
+) -> Result<usize, JournalError> {
     let snapshot: Option<Snapshot> = serde_json::from_slice(text).ok();
+    let query = "SELECT 1 FROM tasks WHERE id = ?1";
+    if change
+        .query_row(query, params![name], |_| Ok(()))
+        .optional()?
+        .is_some()
+    {
+        return Ok(0);
+    }
     write(
         change,
         name,
         at,
         snapshot.as_ref(),
         &String::from_utf8_lossy(text),
-    )
+    )?;
+    Ok(1)
 }
 
 fn write(
     change: &Transaction<'_>,
     name: &str,
-    at: i64,
+    at: Timestamp,
     snapshot: Option<&Snapshot>,
     text: &str,
 ) -> Result<(), JournalError> {
+    let at = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
     let is_start = EntryId::from_name(name).is_none_or(|id| id.is_start());
     let mut insert = change.prepare(
         "INSERT OR REPLACE INTO tasks

@@ -1,14 +1,12 @@
 //! The tables, and what of an older version becomes of them.
 
 use std::path::Path;
-use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use taskward_core::Timestamp;
 
 use super::row;
 use crate::error::JournalError;
-use crate::time::millis;
 
 /// The version of the tables.
 const VERSION: i64 = 2;
@@ -87,6 +85,7 @@ fn from_first(change: &Transaction<'_>) -> Result<(), JournalError> {
         let mut rows = query.query([])?;
         while let Some(found) = rows.next()? {
             let (id, at): (String, i64) = (found.get(0)?, found.get(1)?);
+            let at = Timestamp::from_millis(at.unsigned_abs());
             row::insert(
                 change,
                 &id,
@@ -99,24 +98,40 @@ fn from_first(change: &Transaction<'_>) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// Returns whether nobody pruned within this time.
-pub(super) fn is_prune_due(
-    connection: &Connection,
-    now: Timestamp,
-    pause: Duration,
-) -> Result<bool, JournalError> {
-    let query = "SELECT value FROM facts WHERE name = 'pruned_at'";
-    let last: Option<i64> = connection
-        .query_row(query, [], |row| row.get(0))
-        .optional()?;
-    let next = last.map_or(0, |last| last.unsigned_abs().saturating_add(millis(pause)));
-    Ok(now.as_millis() >= next)
+/// Something that is known of the journal as a whole.
+#[derive(Clone, Copy)]
+pub(super) enum Fact {
+    /// When pruning began last, in milliseconds.
+    PrunedAt,
+    /// When the entries of a journal of files were taken over.
+    FilesTakenOver,
 }
 
-/// Stores that pruning begins.
-pub(super) fn prune_began(change: &Transaction<'_>, now: Timestamp) -> Result<(), JournalError> {
-    let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-    let store = "INSERT OR REPLACE INTO facts (name, value) VALUES ('pruned_at', ?1)";
-    change.execute(store, params![now])?;
-    Ok(())
+impl Fact {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::PrunedAt => "pruned_at",
+            Self::FilesTakenOver => "files_taken_over",
+        }
+    }
+
+    /// Reads when it happened; `None` if it never did.
+    pub(super) fn read(self, connection: &Connection) -> Result<Option<Timestamp>, JournalError> {
+        let query = "SELECT value FROM facts WHERE name = ?1";
+        let value = connection.query_row(query, params![self.name()], |row| row.get::<_, i64>(0));
+        let value = value.optional()?;
+        Ok(value.map(|value| Timestamp::from_millis(value.unsigned_abs())))
+    }
+
+    /// Stores that it happens now.
+    pub(super) fn store(
+        self,
+        change: &Transaction<'_>,
+        now: Timestamp,
+    ) -> Result<(), JournalError> {
+        let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+        let store = "INSERT OR REPLACE INTO facts (name, value) VALUES (?1, ?2)";
+        change.execute(store, params![self.name(), now])?;
+        Ok(())
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use taskward_core::{Journal as _, TaskId};
-use taskward_journal::{JournalError, Listing, SqliteJournal};
+use taskward_journal::{FileJournal, JournalError, Listing, SqliteJournal};
 
 use crate::{snapshot, starting};
 
@@ -147,4 +147,48 @@ fn a_journal_that_cannot_be_written_can_be_read() {
         assert!(refused.to_string().contains("tasks #1.db"), "{refused}");
     }
     modes(0o600, 0o700);
+}
+
+#[test]
+fn what_stood_in_files_is_taken_over_once_and_what_cannot_be_read_stays_in_both() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = FileJournal::open(folder.path()).expect("a journal");
+    for task in ["t1", "t2"] {
+        files.record(&snapshot(task)).expect("kept");
+    }
+    let open = starting();
+    files.record(&open).expect("kept");
+    let at = files.find("5ec2e7").expect("it is kept").at;
+    let (newer, empty) = (
+        folder.path().join("abc.jsonl"),
+        folder.path().join("def.jsonl"),
+    );
+    let json = r#"{"v":1,"at":5,"snapshot":{"v":1,"provider":"toy"}}"#;
+    let line = format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes()));
+    std::fs::write(&newer, &line).expect("a file");
+    std::fs::write(&empty, "").expect("a file");
+    let journal = SqliteJournal::open(folder.path().join("tasks.sqlite")).expect("a journal");
+    // The start is being made by the process that has the files open.
+    assert_eq!(journal.take_over(&files).expect("taken over"), 4);
+    assert!(!journal.has_taken_over().expect("an answer"));
+    drop(files);
+    let files = FileJournal::open(folder.path()).expect("a journal");
+    assert_eq!(journal.take_over(&files).expect("taken over"), 1);
+    assert!(journal.has_taken_over().expect("an answer"));
+    let found = journal.find("5ec2e7").expect("it was taken over");
+    assert_eq!((found.at, found.snapshot), (at, open));
+    assert_eq!(journal.list().expect("a listing").entries.len(), 3);
+    let why: Vec<_> = journal.open_starts().expect("a listing").damage;
+    let why = |name: &str| {
+        let one = why
+            .iter()
+            .find(|one| one.entry.as_ref().is_some_and(|id| id.as_str() == name));
+        one.map(|one| one.why.clone()).unwrap_or_default()
+    };
+    assert!(why("abc").contains("an earlier Taskward"), "{}", why("abc"));
+    assert!(why("def").contains("EOF"), "{}", why("def"));
+    assert_eq!(std::fs::read_to_string(&newer).expect("it stays"), line);
+    assert!(empty.exists());
+    assert_eq!(files.list().expect("a listing").entries, []);
+    assert_eq!(journal.take_over(&files).expect("done before"), 0);
 }
