@@ -11,6 +11,7 @@ mod sweep;
 use run::Scenario;
 use sweep::each;
 use taskward::Answer;
+use taskward::a2a::{self, A2a, Binding};
 use taskward::agent_harness::{self, AgentHarness};
 use taskward::core::{Question, QuestionKind};
 use taskward::nanonets::{File, Job, Nanonets};
@@ -19,6 +20,7 @@ use taskward_sim::Sim;
 fn nanonets(name: &'static str, job: fn(&Sim) -> Job) -> Scenario<Nanonets> {
     Scenario {
         name,
+        provider: Nanonets,
         file: "",
         job,
         answer: |_| Answer::text("EUR"),
@@ -110,6 +112,7 @@ fn harness(
 ) -> Scenario<AgentHarness> {
     Scenario {
         name,
+        provider: AgentHarness,
         file: RUNS,
         job,
         answer,
@@ -174,4 +177,56 @@ fn a_run_without_a_stream_survives_each_fault_of_each_operation() {
     let mut scenario = harness("harness, polled", |_| scripted("approval"), approve);
     scenario.file = POLLED;
     each(&scenario, "succeeded", 45);
+}
+
+/// An agent whose message is what it does.
+fn script(name: &'static str, provider: A2a, job: fn(&Sim) -> a2a::Job) -> Scenario<A2a> {
+    Scenario {
+        name,
+        provider,
+        file: "",
+        job,
+        answer: |_| Answer::text("red"),
+        from: "start",
+        cancels: false,
+    }
+}
+
+fn over(binding: Binding) -> A2a {
+    let path = match binding {
+        Binding::JsonRpc => "/agents/script/rpc",
+        _ => "/agents/script/rest",
+    };
+    A2a::at(binding, path).expect("a path")
+}
+
+fn asks(_: &Sim) -> a2a::Job {
+    a2a::Job::text("chunks 2 0.1; ask which?; artifact done")
+}
+
+/// Rows: P15, P17, P18.
+#[test]
+fn an_answered_task_of_an_agent_that_streams_survives_each_fault_of_each_operation() {
+    let agent = over(Binding::HttpJson).with_streaming(true);
+    each(&script("a2a, streamed", agent, asks), "succeeded", 20);
+}
+
+/// Rows: P15, P17.
+#[test]
+fn an_answered_task_over_json_rpc_survives_each_fault_of_each_operation() {
+    let agent = over(Binding::JsonRpc);
+    each(&script("a2a, polled", agent, asks), "succeeded", 20);
+}
+
+/// Rows: P15, P19.
+#[test]
+fn a_cancelled_task_of_an_agent_survives_each_fault_of_each_operation() {
+    let job = |_: &Sim| a2a::Job::text("work 60");
+    let mut scenario = script(
+        "a2a, cancelled",
+        over(Binding::JsonRpc).with_streaming(true),
+        job,
+    );
+    scenario.cancels = true;
+    each(&scenario, "stopped by Us", 10);
 }

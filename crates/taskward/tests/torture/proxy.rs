@@ -66,7 +66,7 @@ pub(crate) struct Proxy {
 struct Inner {
     address: SocketAddr,
     upstream: SocketAddr,
-    endpoint: fn(&Head) -> &'static str,
+    endpoint: fn(&Head, &[u8]) -> &'static str,
     target: Option<(Operation, Fault)>,
     state: Mutex<State>,
 }
@@ -84,7 +84,7 @@ impl Proxy {
     pub(crate) fn new(
         runtime: &Runtime,
         upstream: SocketAddr,
-        endpoint: fn(&Head) -> &'static str,
+        endpoint: fn(&Head, &[u8]) -> &'static str,
         target: Option<(Operation, Fault)>,
     ) -> Self {
         let first = StdListener::bind(("127.0.0.1", 0)).expect("a port");
@@ -210,7 +210,7 @@ impl Relay {
             return self.fail(fault).await;
         }
         let (head, body) = read_message(&mut self.client).await?;
-        let endpoint = (self.inner.endpoint)(&parse(&head));
+        let endpoint = (self.inner.endpoint)(&parse(&head), &body);
         let nth = {
             let mut state = self.inner.state();
             let count = state.exchanges.entry(endpoint).or_default();

@@ -1,7 +1,9 @@
 //! One run of a scenario through one adapter and a proxy that may let one operation fail.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use taskward::a2a::{self, A2a};
 use taskward::agent_harness::{self, AgentHarness};
 use taskward::core::{Answered, Output, Provider, Question};
 use taskward::nanonets::{self, Nanonets};
@@ -25,8 +27,8 @@ pub(crate) struct Tally {
 
 /// A provider with its simulated server.
 pub(crate) trait Simulated: Provider {
-    /// Whether writes carry a key under which they may be repeated.
-    const KEYED: bool;
+    /// Whether a stream that is opened again goes on where it was: else what was said meanwhile may be lost.
+    const GOES_ON: bool = true;
     /// How many times as fast as the world the client's clock runs.
     const SPEED: u32;
     /// The longest silence of an exchange where one is to time out, by the world's clock.
@@ -34,13 +36,12 @@ pub(crate) trait Simulated: Provider {
 
     fn sim(file: &str) -> Sim;
     fn key(sim: &Sim) -> String;
-    fn endpoint(head: &Head) -> &'static str;
+    fn endpoint(head: &Head, body: &[u8]) -> &'static str;
     fn tally(sim: &Sim) -> Tally;
     fn reported(output: &Self::Output) -> String;
 }
 
 impl Simulated for Nanonets {
-    const KEYED: bool = false;
     const SPEED: u32 = 400;
     const SILENCE: Duration = Duration::from_millis(1_000);
 
@@ -56,7 +57,7 @@ impl Simulated for Nanonets {
         sim.nanonets().api_key
     }
 
-    fn endpoint(head: &Head) -> &'static str {
+    fn endpoint(head: &Head, _: &[u8]) -> &'static str {
         taskward_sim::nanonets::Server::endpoint(head).0
     }
 
@@ -74,7 +75,6 @@ impl Simulated for Nanonets {
 }
 
 impl Simulated for AgentHarness {
-    const KEYED: bool = true;
     const SPEED: u32 = 50;
     /// So short that the end of a run, which is to be read within half a minute, can be read again.
     const SILENCE: Duration = Duration::from_millis(400);
@@ -90,7 +90,7 @@ impl Simulated for AgentHarness {
         sim.harness().api_key
     }
 
-    fn endpoint(head: &Head) -> &'static str {
+    fn endpoint(head: &Head, _: &[u8]) -> &'static str {
         harness::Server::endpoint(head).0
     }
 
@@ -112,9 +112,50 @@ impl Simulated for AgentHarness {
     }
 }
 
+impl Simulated for A2a {
+    const GOES_ON: bool = false;
+    const SPEED: u32 = 50;
+    const SILENCE: Duration = Duration::from_millis(400);
+
+    fn sim(file: &str) -> Sim {
+        AgentHarness::sim(file)
+    }
+
+    fn key(sim: &Sim) -> String {
+        sim.a2a().api_key
+    }
+
+    /// Returns what a message is for, in place of its endpoint's name, and over JSON-RPC what the body says.
+    fn endpoint(head: &Head, body: &[u8]) -> &'static str {
+        let endpoint = match taskward_sim::a2a::Server::endpoint(head).0 {
+            "rpc" => taskward_sim::a2a::Server::operation(body).0,
+            other => other,
+        };
+        let has_task = body.windows(8).any(|word| word == b"\"taskId\"");
+        match endpoint {
+            "send_message" if has_task => "answer",
+            "send_message" | "send_streaming_message" => "start",
+            other => other,
+        }
+    }
+
+    fn tally(sim: &Sim) -> Tally {
+        let stats = sim.a2a_stats();
+        Tally {
+            starts: stats.starts,
+            answers: stats.questions.iter().map(|asked| asked.answers).collect(),
+        }
+    }
+
+    fn reported(output: &a2a::Answer) -> String {
+        format!("{:?} {:?}", output.text(), output.json())
+    }
+}
+
 /// What is run, and what a human does meanwhile.
 pub(crate) struct Scenario<P: Simulated> {
     pub(crate) name: &'static str,
+    pub(crate) provider: P,
     /// The simulator's switches.
     pub(crate) file: &'static str,
     pub(crate) job: fn(&Sim) -> P::Job,
@@ -135,7 +176,7 @@ pub(crate) enum Adapter {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Record {
     pub(crate) end: String,
-    /// The provider's own events: `SEQ TYPE`.
+    /// The provider's own events, where they are numbered: `SEQ TYPE`.
     pub(crate) log: Vec<String>,
     /// What else was reported, except statuses, retries and acknowledgements: which are seen depends on when the task is polled.
     pub(crate) reported: Vec<String>,
@@ -166,6 +207,8 @@ struct Stage<'a, P: Simulated> {
     policy: Policy,
     log: Vec<String>,
     reported: Vec<String>,
+    /// What was told of each output, as who shows it puts it together.
+    told: BTreeMap<String, String>,
 }
 
 /// Runs a scenario through an adapter, failing what the target says.
@@ -191,13 +234,24 @@ pub(crate) fn run<P: Simulated>(
         policy,
         log: Vec::new(),
         reported: Vec::new(),
+        told: BTreeMap::new(),
     };
     let end = match adapter {
         Adapter::Hyper => runtime.block_on(stage.through_hyper()),
         Adapter::Ureq => stage.through_ureq(),
     };
+    let end = end.map_or_else(|error| format!("error {error}"), describe::<P>);
+    if end.starts_with("succeeded") {
+        for text in stage.told.values().filter(|text| !text.is_empty()) {
+            let shown = format!("{text:?}");
+            assert!(
+                end.contains(shown.trim_matches('"')),
+                "{shown} is told, and it {end}"
+            );
+        }
+    }
     let record = Record {
-        end: end.map_or_else(|error| format!("error {error}"), describe::<P>),
+        end,
         log: stage.log,
         reported: stage.reported,
         tally: P::tally(&stage.sim),
@@ -216,7 +270,8 @@ impl<P: Simulated> Stage<'_, P> {
             .base_url(&self.proxy.url())
             .policy(self.policy.clone())
             .speed(P::SPEED)
-            .build()?;
+            .build()?
+            .with_provider(self.scenario.provider.clone());
         let job = (self.scenario.job)(&self.sim);
         let mut running = client.run(job).start().await?;
         while let Some(event) = running.next().await? {
@@ -238,7 +293,8 @@ impl<P: Simulated> Stage<'_, P> {
             .base_url(&self.proxy.url())
             .policy(self.policy.clone())
             .speed(P::SPEED)
-            .build()?;
+            .build()?
+            .with_provider(self.scenario.provider.clone());
         let job = (self.scenario.job)(&self.sim);
         let mut running = client.run(job).start()?;
         while let Some(event) = running.next()? {
@@ -257,12 +313,22 @@ impl<P: Simulated> Stage<'_, P> {
     fn react(&mut self, event: &Event) -> Reaction {
         let (line, reaction) = match event {
             Event::Provider(event) => {
-                let seq = event.seq.expect("a position").0;
-                self.log.push(format!("{seq} {}", event.name));
+                if let Some(seq) = event.seq {
+                    self.log.push(format!("{} {}", seq.0, event.name));
+                }
                 return Reaction::Nothing;
             }
             Event::Retrying { .. } => {
                 self.proxy.reopen();
+                return Reaction::Nothing;
+            }
+            Event::PossibleGap if !P::GOES_ON => return Reaction::Nothing,
+            Event::Output(piece) => {
+                let text = self.told.entry(piece.artifact.clone()).or_default();
+                if !piece.append {
+                    text.clear();
+                }
+                text.push_str(&piece.text);
                 return Reaction::Nothing;
             }
             Event::Status(_) | Event::Cancelling => return Reaction::Nothing,

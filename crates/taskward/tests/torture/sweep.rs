@@ -65,7 +65,11 @@ pub(crate) fn each<P: Simulated>(scenario: &Scenario<P>, end: &str, least: usize
     let operations = targets.len();
     println!("torture: {name}: {operations} operations, {runs} runs, {struck} struck");
     // How often a run is read beside its stream depends on the moment; what has to happen does not.
-    let met = if P::KEYED { runs * 3 / 4 } else { runs };
+    let met = if P::CAPABILITIES.stream {
+        runs * 3 / 4
+    } else {
+        runs
+    };
     assert!(struck >= met, "{name}: {struck} of {runs}");
 }
 
@@ -141,26 +145,27 @@ impl<P: Simulated> Sweep<'_, P> {
     /// Returns what may come of it; more than one where it depends on which side was faster.
     fn verdicts(&self, operation: &Operation, fault: Fault) -> Vec<Verdict> {
         use Fault::Refused;
+        let once = !P::CAPABILITIES.start.is_repeatable();
         use Verdict::{Left, Likely, Same, Unconfirmed, Unknown, Wordless};
         match (operation, fault) {
             (Operation::Connect(_), _) => match (
                 self.carried(operation).map_or("", |(endpoint, _)| endpoint),
                 fault,
             ) {
-                ("run", Fault::Reset | Fault::Short) if !P::KEYED => {
+                ("run" | "start", Fault::Reset | Fault::Short) if once => {
                     vec![Unknown { starts: 0 }, Same]
                 }
-                ("message", Fault::Reset | Fault::Short) if !P::KEYED => vec![Left, Same],
+                ("message" | "answer", Fault::Reset | Fault::Short) if once => vec![Left, Same],
                 ("result", Refused) => vec![Same, Wordless],
                 _ => vec![Same],
             },
-            (Operation::Exchange(endpoint, _, part), _) if !P::KEYED => {
+            (Operation::Exchange(endpoint, _, part), _) if once => {
                 vec![match (*endpoint, part, fault) {
-                    ("run", Part::Request, Refused) => Same,
-                    ("run", Part::Request, _) => Unknown { starts: 0 },
+                    ("run" | "start", Part::Request, Refused) => Same,
+                    ("run" | "start", Part::Request, _) => Unknown { starts: 0 },
                     ("run", Part::Head, _) => Unknown { starts: 1 },
                     ("run", Part::Body(_), _) => Likely,
-                    ("message", Part::Request, fault) if fault != Refused => Left,
+                    ("message" | "answer", Part::Request, fault) if fault != Refused => Left,
                     _ => Same,
                 }]
             }
