@@ -322,7 +322,13 @@ impl CliError {
             ("task", ids.task.as_ref().map(ToString::to_string)),
             ("question", ids.question.as_ref().map(ToString::to_string)),
             ("intent", ids.intent.clone()),
-            ("http", ids.status.map(|status| status.to_string())),
+            // A success contradicts the error that its body holds.
+            (
+                "http",
+                ids.status
+                    .filter(|status| !(200..300).contains(status))
+                    .map(|status| status.to_string()),
+            ),
             ("reason", ids.reason.clone()),
             ("request", ids.request.clone()),
             ("attempts", ids.attempts.map(|made| made.to_string())),

@@ -244,9 +244,13 @@ fn clip(mut text: String) -> String {
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the server answered {}", self.status.as_u16())?;
-        if let Some(reason) = self.status.canonical_reason() {
-            write!(f, " {reason}")?;
+        match (self.status.is_success(), self.status.canonical_reason()) {
+            // "200 OK" would contradict the error that the body holds.
+            (true, _) => f.write_str("the server answered with an error")?,
+            (false, Some(reason)) => {
+                write!(f, "the server answered {} {reason}", self.status.as_u16())?;
+            }
+            (false, None) => write!(f, "the server answered {}", self.status.as_u16())?,
         }
         if !self.message.is_empty() {
             write!(f, ": {}", self.message)?;

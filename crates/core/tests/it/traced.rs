@@ -417,7 +417,7 @@ fn a_server_that_rejects_our_reference_gets_one_start_without_it() {
         POST /start?ref=ours
         retrying refused
         POST /start
-        refused: the start was refused: the server answered 200 OK: no",
+        refused: the start was refused: the server answered with an error: no",
     );
     assert_eq!(trace.text, expected);
     let lost = run(

@@ -293,6 +293,19 @@ fn the_long_text_of_a_refusal_is_cut_between_characters() {
     assert!(kept.ends_with('é'));
 }
 
+/// A platform may send its errors in a reply with the status 200, which would contradict them.
+///
+/// Rows: P4.
+#[test]
+fn an_error_in_a_reply_that_is_no_error_is_told_without_its_status() {
+    let error = ApiError::without_body(&Head::new(StatusCode::OK));
+    assert_eq!(error.to_string(), "the server answered with an error");
+    let error = error.with_message("Task not found");
+    let error = error.with_code(Some("TASK_NOT_FOUND".to_owned()));
+    let told = "the server answered with an error: Task not found (TASK_NOT_FOUND)";
+    assert_eq!(error.to_string(), told);
+}
+
 #[test]
 fn a_refusal_without_a_body_is_told_by_its_status_alone() {
     let error = ApiError::without_body(&Head::new(StatusCode::FORBIDDEN));
