@@ -1,4 +1,4 @@
-//! Files that belong to their owner alone.
+//! Files and folders that belong to their owner alone.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -42,4 +42,13 @@ pub(crate) fn options() -> OpenOptions {
 pub(crate) fn touch(path: &Path) -> Result<(), JournalError> {
     let made = open(path, options().append(true).create(true));
     made.map(drop).map_err(|e| failed("open", path, e))
+}
+
+/// Makes a folder, and those above it, when it is not there.
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
-use taskward::journal::{Damage, Entry, EntryId};
+use taskward::journal::Entry;
 
 use super::table;
 use crate::args::Global;
@@ -13,13 +13,12 @@ use crate::error::CliResult;
 use crate::exit::Exit;
 use crate::lines::{self, LineType};
 use crate::out::Out;
-use crate::store::{TaskStore, task_of};
+use crate::store::{Hidden, OpenStarts, TaskStore, task_of};
 use crate::task_ref::TaskRef;
 
-/// The tasks known here, beside a list of the server's.
-#[derive(Default)]
+/// What is known here, beside a list of the server's.
 pub(super) struct Here {
-    tasks: HashSet<String>,
+    store: Option<TaskStore>,
     open: usize,
 }
 
@@ -27,8 +26,8 @@ impl Here {
     /// Looks; that the journal cannot be read is told, and ends nothing.
     pub(super) fn read(cx: &Cx) -> Self {
         let store = TaskStore::existing(cx);
-        let entries = store.map(|store| store.list()).transpose();
-        let entries = entries.unwrap_or_else(|error| {
+        let open = store.as_ref().map(TaskStore::open_starts).transpose();
+        let open = open.unwrap_or_else(|error| {
             cx.out.say(&format!(
                 "warning: {}: starts made here may be missing: {}",
                 error.what(),
@@ -36,19 +35,17 @@ impl Here {
             ));
             None
         });
-        let entries = entries.unwrap_or_default();
         Self {
-            tasks: entries
-                .iter()
-                .filter_map(|entry| Some(task_of(entry)?.to_string()))
-                .collect(),
-            open: entries.iter().filter(|entry| entry.is_open()).count(),
+            store,
+            open: open.map_or(0, |open| open.entries.len()),
         }
     }
 
     /// Whether this one was started or watched here.
     pub(super) fn knows(&self, task: &TaskRef) -> bool {
-        self.tasks.contains(&task.to_string())
+        self.store
+            .as_ref()
+            .is_some_and(|store| store.kept(task).is_some())
     }
 
     /// Tells of the starts that no list shows.
@@ -67,36 +64,64 @@ impl Here {
 /// Prints what is known, the one kept last first: at most so many tasks, and every start whose outcome is unknown.
 pub(super) fn all(cx: &Cx, most: u32) -> CliResult<Exit> {
     let store = TaskStore::open(cx)?;
-    let mut entries = of_provider(store.list()?, &cx.global);
-    // Whose they are nobody can read.
-    let hidden = store.unreadable()?;
-    // One that was started and then watched is there twice.
-    let mut seen = HashSet::new();
-    entries.retain(|entry| {
-        task_of(entry).is_none_or(|task| {
-            seen.insert((task.to_string(), entry.snapshot.origin().map(str::to_owned)))
-        })
-    });
-    let all = entries.len();
-    let mut left = most;
-    entries.retain(|entry| {
-        let is_shown = entry.is_open() || left > 0;
-        left = left.saturating_sub(1);
-        is_shown
-    });
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let OpenStarts {
+        entries: open,
+        hidden,
+    } = store.open_starts()?;
+    let (mut entries, known) = newest(&store, &cx.global, most)?;
+    let mut older_starts = of_provider(open, &cx.global);
+    older_starts.retain(|start| entries.iter().all(|entry| entry.id != start.id));
+    entries.extend(older_starts);
+    // Whose the hidden ones are nobody can read.
     print(
         &cx.out,
         &entries,
         &hidden,
         "no task was started or followed on this machine",
     )?;
-    if entries.len() < all {
-        let shown = entries.len();
+    let (shown, all, about) = match known {
+        Known::All(all) => (entries.len(), all, ""),
+        Known::About(all) => (entries.len(), all, "about "),
+    };
+    if shown < all {
         cx.out.say(&format!(
-            "{shown} of {all} shown; all: taskward ls --local --limit {all}"
+            "{shown} of {about}{all} shown; all: taskward ls --local --limit {all}"
         ));
     }
     Ok(Exit::Ok)
+}
+
+/// How many tasks are known.
+enum Known {
+    All(usize),
+    /// Without reading them all, those that are stored twice are not told apart.
+    About(usize),
+}
+
+/// Returns the tasks that were kept last, each once, of the provider that was named, and how many there are.
+fn newest(store: &TaskStore, global: &Global, most: usize) -> CliResult<(Vec<Entry>, Known)> {
+    let all = store.count()?;
+    let mut read = most.saturating_add(1).saturating_mul(2);
+    loop {
+        let mut entries = of_provider(store.recent(read)?, global);
+        // One that was started and then watched is there twice.
+        let mut seen = HashSet::new();
+        entries.retain(|entry| {
+            task_of(entry).is_none_or(|task| {
+                seen.insert((task.to_string(), entry.snapshot.origin().map(str::to_owned)))
+            })
+        });
+        if read >= all || entries.len() >= most {
+            let known = match read >= all {
+                true => Known::All(entries.len()),
+                false => Known::About(all),
+            };
+            entries.truncate(most);
+            return Ok((entries, known));
+        }
+        read = read.saturating_mul(4);
+    }
 }
 
 /// Those of the provider that was named.
@@ -106,9 +131,6 @@ pub(super) fn of_provider(mut entries: Vec<Entry>, global: &Global) -> Vec<Entry
     }
     entries
 }
-
-/// A start of which nothing can be read, and why.
-type Hidden = (EntryId, Damage);
 
 /// Prints entries as a table, or as JSON lines, and starts that cannot be read.
 pub(super) fn print(out: &Out, entries: &[Entry], hidden: &[Hidden], none: &str) -> CliResult<()> {

@@ -60,17 +60,14 @@ pub(super) async fn watch(cx: &Cx, args: Watch) -> CliResult<Exit> {
 async fn last(cx: &Cx, follow: &Follow) -> CliResult<Exit> {
     let wanted = cx.global.named_provider();
     let store = TaskStore::open(cx)?;
-    let mut entries = store.list()?;
-    entries.retain(|entry| {
+    let newest = store.last(|entry| {
         let provider = entry.snapshot.provider();
         wanted.is_none_or(|wanted| wanted.as_str() == provider)
-    });
-    let newest = entries
-        .into_iter()
-        .find(|entry| entry.is_open() || task_of(entry).is_some());
+            && (entry.is_open() || task_of(entry).is_some())
+    })?;
     let Some(newest) = newest else {
         // Any of the entries that cannot be read may be the one that is meant.
-        if let Some((_, damage)) = store.unreadable()?.into_iter().next() {
+        if let Some((_, damage)) = store.open_starts()?.hidden.into_iter().next() {
             let what =
                 "the last task is unknown: the journal entries of this machine cannot be read";
             return Err(CliError::new(Code::Journal, what)

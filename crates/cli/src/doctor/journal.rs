@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use taskward::journal::{FileJournal, Listing};
+use taskward::journal::{Listing, SqliteJournal};
 
 use super::check::Check;
 use super::settings::value;
 use crate::args::Global;
-use crate::store::{HOME, state_folder};
+use crate::store::{FILE, HOME, state_folder};
 
 const ABOUT: &str = "journal";
 
@@ -57,7 +57,12 @@ fn writable(folder: &Path) -> Option<Check> {
 }
 
 fn content(folder: &Path) -> Vec<Check> {
-    let listing = FileJournal::open_to_read(folder).and_then(|journal| journal.list());
+    let path = folder.join(FILE);
+    if !path.exists() {
+        return vec![Check::ok(ABOUT, "nothing was stored yet")];
+    }
+    // All of it is read: whoever asks what is wrong has the time.
+    let listing = SqliteJournal::open_to_read(&path).and_then(|journal| journal.list());
     match listing {
         Ok(listing) => entries(folder, &listing),
         Err(error) => vec![Check::problem(ABOUT, format!("it cannot be read: {error}"))],

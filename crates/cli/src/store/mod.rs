@@ -4,19 +4,19 @@ mod place;
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use taskward::core::Journal;
 use taskward::error::BoxError;
-use taskward::journal::{Claim, Damage, Entry, EntryId, FileJournal, JournalError, Listing};
+use taskward::journal::{Claim, Damage, Entry, EntryId, JournalError, Listing, SqliteJournal};
 use taskward::question::QuestionId;
 use taskward::{Error, Snapshot, TaskId};
 
 use self::place::temporary_folder;
-pub(crate) use self::place::{DEFAULT_STATE, HOME, state_folder};
+pub(crate) use self::place::{DEFAULT_STATE, FILE, HOME, state_folder};
 use crate::codes::Code;
 use crate::command_line;
 use crate::cx::Cx;
@@ -29,6 +29,9 @@ use crate::task_ref::TaskRef;
 
 /// What nobody needs any more is forgotten after this time, beyond so many of the newest.
 const KEEP: (Duration, usize) = (Duration::from_secs(30 * 86_400), 500);
+
+/// It is looked for so often.
+const PRUNE_PAUSE: Duration = Duration::from_secs(86_400);
 
 /// How long nobody else answers a task after something was said to it: whoever saw its question still open before that
 /// would answer it once more.
@@ -48,12 +51,25 @@ pub(crate) enum Twin {
     Unreadable(EntryId, Damage),
 }
 
+/// A start of which nothing can be read, and why.
+pub(crate) type Hidden = (EntryId, Damage);
+
+/// The starts whose outcome is unknown.
+pub(crate) struct OpenStarts {
+    /// The one kept last first.
+    pub(crate) entries: Vec<Entry>,
+    /// Those that may be.
+    pub(crate) hidden: Vec<Hidden>,
+}
+
 /// The journal of this user on this machine.
 #[derive(Clone)]
 pub(crate) struct TaskStore(Arc<Inner>);
 
 struct Inner {
-    journal: FileJournal,
+    journal: SqliteJournal,
+    /// Its folder, which has the records of what was shown, too.
+    folder: PathBuf,
     out: Arc<Out>,
     warned: AtomicBool,
     /// The tasks that this process says something to.
@@ -81,8 +97,8 @@ impl Speaking {
 
 impl std::fmt::Debug for TaskStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Memory")
-            .field("folder", &self.0.journal.folder())
+        f.debug_struct("TaskStore")
+            .field("folder", &self.0.folder)
             .finish_non_exhaustive()
     }
 }
@@ -95,10 +111,19 @@ impl TaskStore {
             return Ok(None);
         }
         let store = Self::open_or_temporary(&cx.out).map_err(|why| unwritten(&why))?;
-        // What cannot be pruned is there for longer.
-        let _ = store.0.journal.prune(KEEP.0, KEEP.1);
-        shown::prune(store.0.journal.folder(), KEEP.0);
         Ok(Some(store))
+    }
+
+    /// Forgets what nobody needs any more, at most once a day: for a command that is done, so that nobody waits for it.
+    pub(crate) fn prune(&self) {
+        let pruned = self
+            .0
+            .journal
+            .prune_at_most_every(PRUNE_PAUSE, KEEP.0, KEEP.1);
+        // What cannot be pruned is there for longer.
+        if pruned.is_ok_and(|removed| removed > 0) {
+            shown::prune(&self.0.folder, KEEP.0);
+        }
     }
 
     /// For a command that only follows: it goes on without.
@@ -127,10 +152,18 @@ impl TaskStore {
 
     /// Whether anything is known here of this task of this server.
     pub(crate) fn knows(&self, task: &TaskRef, origin: &str) -> bool {
-        let listing = self.listing().unwrap_or_default();
-        listing.entries.iter().any(|entry| {
-            entry.snapshot.origin() == Some(origin) && task_of(entry).as_ref() == Some(task)
-        })
+        self.of_task(task, Some(origin))
+            .is_ok_and(|found| !found.is_empty())
+    }
+
+    /// What is kept of a task, the one kept last first; `origin` names its server where that matters.
+    fn of_task(&self, task: &TaskRef, origin: Option<&str>) -> Result<Vec<Entry>, JournalError> {
+        let mut entries = self.told(self.0.journal.of_task(task.id())?).entries;
+        entries.retain(|entry| {
+            origin.is_none_or(|origin| entry.snapshot.origin() == Some(origin))
+                && task_of(entry).as_ref() == Some(task)
+        });
+        Ok(entries)
     }
 
     /// For a command about what is remembered.
@@ -139,13 +172,7 @@ impl TaskStore {
             let what = "nothing can be found with --no-journal";
             return Err(CliError::new(Code::Usage, what).why("Nothing was sent."));
         }
-        // To read it, it need not be possible to write to it.
-        let journal = state_folder()
-            .map(|folder| FileJournal::open_to_read_reporting_waits(folder, waiting(&cx.out)));
-        match journal {
-            Some(Ok(journal)) => Ok(Self::new(journal, &cx.out)),
-            _ => Self::open_or_temporary(&cx.out).map_err(|why| unread(&why)),
-        }
+        Self::open_or_temporary(&cx.out).map_err(|why| unread(&why))
     }
 
     /// For a command that needs none: what there is.
@@ -154,8 +181,8 @@ impl TaskStore {
         if cx.global.no_journal || !folder.is_dir() {
             return None;
         }
-        match FileJournal::open_to_read_reporting_waits(folder, waiting(&cx.out)) {
-            Ok(journal) => Some(Self::new(journal, &cx.out)),
+        match Self::in_folder(&folder, &cx.out) {
+            Ok(store) => Some(store),
             Err(error) => {
                 cx.out.say(&format!(
                     "warning: {error}: what was started here may be missing"
@@ -168,24 +195,36 @@ impl TaskStore {
     /// The journal in this folder.
     #[cfg(test)]
     pub(crate) fn at(folder: &Path, out: &Arc<Out>) -> Self {
-        Self::new(FileJournal::open(folder).expect("a folder"), out)
+        Self::in_folder(folder, out).expect("a folder")
     }
 
-    fn new(journal: FileJournal, out: &Arc<Out>) -> Self {
-        Self(Arc::new(Inner {
+    /// The journal in this folder, made when it is not there. One that cannot be written is opened to be read.
+    fn in_folder(folder: &Path, out: &Arc<Out>) -> Result<Self, JournalError> {
+        let path = folder.join(FILE);
+        let journal = SqliteJournal::open_reporting_waits(&path, waiting(out));
+        let journal = match journal {
+            Ok(journal) => {
+                // Earlier versions stored tasks in files.
+                journal.take_over(folder)?;
+                journal
+            }
+            Err(error) => SqliteJournal::open_to_read(&path).map_err(|_| error)?,
+        };
+        Ok(Self(Arc::new(Inner {
             journal,
+            folder: folder.to_owned(),
             out: out.clone(),
             warned: AtomicBool::new(false),
             speaking: Mutex::default(),
-        }))
+        })))
     }
 
     /// Where the system keeps such things, or else in a temporary folder.
     fn open_or_temporary(out: &Arc<Out>) -> Result<Self, String> {
         let why = match state_folder() {
             None => "there is no home folder".to_owned(),
-            Some(folder) => match FileJournal::open_reporting_waits(&folder, waiting(out)) {
-                Ok(journal) => return Ok(Self::new(journal, out)),
+            Some(folder) => match Self::in_folder(&folder, out) {
+                Ok(store) => return Ok(store),
                 // It may hold starts that must not be made again.
                 Err(error) if fs::symlink_metadata(&folder).is_ok() => {
                     return Err(error.to_string());
@@ -198,20 +237,48 @@ impl TaskStore {
             "warning: {why}: tasks are kept in {} for now; XDG_STATE_HOME names a better place",
             folder.display()
         ));
-        let journal = FileJournal::open_reporting_waits(folder, waiting(out));
-        let journal = journal.map_err(|error| error.to_string())?;
-        Ok(Self::new(journal, out))
+        Self::in_folder(&folder, out).map_err(|error| error.to_string())
     }
 
-    /// Everything that can be read, the one kept last first. What cannot is told.
-    pub(crate) fn list(&self) -> CliResult<Vec<Entry>> {
-        let listing = self.listing().map_err(|e| unread(&e.to_string()))?;
-        Ok(listing.entries)
+    /// Those that were kept last, at most so many, the last one first. What cannot be read is told.
+    pub(crate) fn recent(&self, most: usize) -> CliResult<Vec<Entry>> {
+        let listing = self.0.journal.newest(most);
+        let listing = listing.map_err(|e| unread(&e.to_string()))?;
+        Ok(self.told(listing).entries)
     }
 
-    /// Everything. That a part cannot be read is told once.
-    fn listing(&self) -> Result<Listing, JournalError> {
-        let listing = self.0.journal.list()?;
+    /// The one kept last that is wanted.
+    pub(crate) fn last(&self, wanted: impl Fn(&Entry) -> bool) -> CliResult<Option<Entry>> {
+        let all = self.count()?;
+        let mut most = 16;
+        loop {
+            // Mostly it is the first one.
+            let found = self.recent(most)?.into_iter().find(&wanted);
+            if found.is_some() || most >= all {
+                return Ok(found);
+            }
+            most *= 16;
+        }
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> CliResult<usize> {
+        self.0.journal.count().map_err(|e| unread(&e.to_string()))
+    }
+
+    /// The starts whose outcome is unknown.
+    pub(crate) fn open_starts(&self) -> CliResult<OpenStarts> {
+        let listing = self.0.journal.open_starts();
+        let listing = listing.map_err(|e| unread(&e.to_string()))?;
+        let Listing { entries, damage } = self.told(listing);
+        Ok(OpenStarts {
+            entries,
+            hidden: starts(damage),
+        })
+    }
+
+    /// Tells once that a part cannot be read.
+    fn told(&self, listing: Listing) -> Listing {
         if let [first, rest @ ..] = listing.damage.as_slice()
             && !IS_TOLD.swap(true, Ordering::Relaxed)
         {
@@ -224,13 +291,7 @@ impl TaskStore {
                 "warning: part of the journal cannot be read and is kept unchanged: {first}{more}"
             ));
         }
-        Ok(listing)
-    }
-
-    /// The starts of which nothing can be read, each with the reason: their outcome is unknown.
-    pub(crate) fn unreadable(&self) -> CliResult<Vec<(EntryId, Damage)>> {
-        let listing = self.0.journal.list().map_err(|e| unread(&e.to_string()))?;
-        Ok(starts(listing.damage))
+        listing
     }
 
     /// The entry of this name, or of the one name that begins so.
@@ -260,7 +321,7 @@ impl TaskStore {
             CliError::input(what)
                 .why(format!(
                     "The journal is {}.",
-                    self.0.journal.folder().display()
+                    self.0.journal.path().display()
                 ))
                 .next(
                     "see",
@@ -280,8 +341,10 @@ impl TaskStore {
 
     /// The tasks of this id that were started here, each with its start, the one kept last first.
     pub(crate) fn started(&self, id: &TaskId) -> CliResult<Vec<(TaskRef, Entry)>> {
-        let of_task = self.list()?.into_iter().filter_map(|entry| {
-            let task = task_of(&entry).filter(|task| task.id() == id)?;
+        let found = self.0.journal.of_task(id);
+        let found = self.told(found.map_err(|e| unread(&e.to_string()))?);
+        let of_task = found.entries.into_iter().filter_map(|entry| {
+            let task = task_of(&entry)?;
             entry.id.is_start().then_some((task, entry))
         });
         Ok(of_task.collect())
@@ -308,9 +371,10 @@ impl TaskStore {
     /// A start that may have been of the same work, whose outcome is unknown, and that no process is making
     /// now for the first time.
     pub(crate) fn twin(&self, start: &Snapshot) -> CliResult<Option<Twin>> {
-        let listing = self.listing().map_err(|e| unwritten(&e.to_string()))?;
+        let listing = self.0.journal.open_starts();
+        let listing = self.told(listing.map_err(|e| unwritten(&e.to_string()))?);
         for entry in listing.entries {
-            if entry.is_open() && is_same_work(&entry.snapshot, start) && self.is_left(&entry)? {
+            if is_same_work(&entry.snapshot, start) && self.is_left(&entry)? {
                 return Ok(Some(Twin::Open(Box::new(entry))));
             }
         }
@@ -324,25 +388,33 @@ impl TaskStore {
         Ok(None)
     }
 
-    /// The other starts on the server of this one, as they are known now.
-    pub(crate) fn others(&self, start: &Entry) -> CliResult<Vec<Entry>> {
-        let mut entries = self.list()?;
-        entries.retain(|entry| {
-            entry.id != start.id
-                && entry.snapshot.intent().is_some()
-                && entry.snapshot.provider() == start.snapshot.provider()
-                && entry.snapshot.origin() == start.snapshot.origin()
-        });
-        Ok(entries)
+    /// The tasks of the other starts on the server of this one, as they are known now.
+    pub(crate) fn others(&self, start: &Entry) -> CliResult<Vec<TaskId>> {
+        let snapshot = &start.snapshot;
+        let origin = snapshot.origin().unwrap_or_default();
+        let tasks = self.0.journal.started_on(snapshot.provider(), origin);
+        let mut tasks = tasks.map_err(|e| unread(&e.to_string()))?;
+        tasks.retain(|task| snapshot.task() != Some(task));
+        Ok(tasks)
     }
 
-    /// Whether another process is making a start right now whose task nobody could tell from the one of this start.
-    pub(crate) fn is_rival(&self, other: &Entry, start: &Entry) -> bool {
+    /// A start on the server of this one that another process is making right now, and whose task nobody could tell from
+    /// its own.
+    pub(crate) fn rival(&self, start: &Entry) -> CliResult<Option<EntryId>> {
         let journal = &self.0.journal;
-        other.is_open()
-            && other.snapshot.match_criteria() == start.snapshot.match_criteria()
-            && matches!(journal.claim(&other.id), Err(JournalError::Claimed(_)))
-            && journal.is_being_made(&other.id)
+        let open = self.open_starts()?.entries;
+        let rival = open
+            .into_iter()
+            .map(|entry| (entry.id, entry.snapshot))
+            .find(|(id, other)| {
+                *id != start.id
+                    && (other.provider(), other.origin())
+                        == (start.snapshot.provider(), start.snapshot.origin())
+                    && other.match_criteria() == start.snapshot.match_criteria()
+                    && matches!(journal.claim(id), Err(JournalError::Claimed(_)))
+                    && journal.is_being_made(id)
+            });
+        Ok(rival.map(|(id, _)| id))
     }
 
     /// A task of this server that was sent something from here whose outcome is unknown: nothing else may be sent before
@@ -354,33 +426,29 @@ impl TaskStore {
 
     /// What was kept last of a task of this server.
     pub(crate) fn newest(&self, task: &TaskRef, origin: &str) -> Option<Snapshot> {
-        let listing = self.listing().unwrap_or_else(|error| {
+        let found = self.of_task(task, Some(origin)).unwrap_or_else(|error| {
             self.0.out.say(&format!(
                 "warning: {error}: something that was sent from here may be under way"
             ));
-            Listing::default()
+            Vec::new()
         });
-        let mut of_task = listing.entries.into_iter().filter(|entry| {
-            entry.snapshot.origin() == Some(origin) && task_of(entry).as_ref() == Some(task)
-        });
-        of_task.next().map(|newest| newest.snapshot)
+        found.into_iter().next().map(|newest| newest.snapshot)
     }
 
     /// What was kept last of this task, on whatever server.
     pub(crate) fn kept(&self, task: &TaskRef) -> Option<Snapshot> {
-        let entries = self.listing().unwrap_or_default().entries.into_iter();
-        let mut of_task = entries.filter(|entry| task_of(entry).as_ref() == Some(task));
-        of_task.next().map(|newest| newest.snapshot)
+        let found = self.of_task(task, None).unwrap_or_default();
+        found.into_iter().next().map(|newest| newest.snapshot)
     }
 
     /// The record of which questions of a task of this server were shown and answered here.
     pub(crate) fn log(&self, task: &TaskRef, origin: &str) -> Log {
-        Log::of(self.0.journal.folder(), task, origin)
+        Log::of(&self.0.folder, task, origin)
     }
 
     /// The other task of which a question has this id, as far as it is known here.
     pub(crate) fn other_task(&self, task: &TaskRef, question: &QuestionId) -> Option<String> {
-        shown::other_task(self.0.journal.folder(), task, question)
+        shown::other_task(&self.0.folder, task, question)
     }
 
     /// Lets nobody else say something to this task of this server until [`spoken`](Self::spoken). Where that cannot be
@@ -514,7 +582,7 @@ fn waiting(out: &Arc<Out>) -> impl Fn(&Path) + Send + Sync + 'static {
     move |path| {
         if !WAITED.swap(true, Ordering::Relaxed) {
             out.say(&format!(
-                "waiting for another process that holds {}",
+                "waiting for another process that writes to {}",
                 path.display()
             ));
         }
@@ -555,8 +623,8 @@ fn claimed_or(error: &JournalError, or: fn(&str) -> CliError) -> CliError {
 }
 
 /// The starts that damage hides, each with the first of it.
-fn starts(damage: Vec<Damage>) -> Vec<(EntryId, Damage)> {
-    let mut hidden: Vec<(EntryId, Damage)> = Vec::new();
+fn starts(damage: Vec<Damage>) -> Vec<Hidden> {
+    let mut hidden: Vec<Hidden> = Vec::new();
     for damage in damage {
         let Some(id) = damage.entry.clone().filter(EntryId::is_start) else {
             continue;

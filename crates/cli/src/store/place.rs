@@ -6,6 +6,9 @@ use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 
+/// The file of the journal, in its folder.
+pub(crate) const FILE: &str = "tasks.sqlite";
+
 /// Where state is kept when `XDG_STATE_HOME` names no folder, as a reader of the help would type it.
 pub(crate) const DEFAULT_STATE: &str = if cfg!(windows) {
     "%LOCALAPPDATA%"

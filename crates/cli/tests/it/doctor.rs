@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -583,18 +582,10 @@ fn the_journal_says_where_it_is_how_large_it_is_and_what_cannot_be_read() {
     ] {
         assert!(told.contains(words), "{words} in {told}");
     }
-    let damage = |folder: &Path| {
-        for entry in fs::read_dir(folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "jsonl")
-            {
-                fs::write(path, "damage\n").expect("a file");
-            }
-        }
-    };
-    damage(&place);
+    let database = rusqlite::Connection::open(place.join("tasks.sqlite")).expect("a database");
+    database
+        .execute("UPDATE tasks SET snapshot = 'damage'", [])
+        .expect("spoiled");
     let told = world.run(&["doctor"]).stdout;
     assert!(
         told.contains("parts that cannot be read and are kept unchanged: 1"),

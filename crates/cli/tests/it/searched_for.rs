@@ -5,11 +5,10 @@ use std::time::Instant;
 
 use taskward::Snapshot;
 use taskward::core::Journal as _;
-use taskward::journal::FileJournal;
 use taskward_sim::{Fault, FaultRule, Span};
 
 use crate::common::World;
-use crate::recover::{GUARD, HARNESS, NANONETS, elsewhere, intent, journal, spawn, task};
+use crate::recover::{GUARD, HARNESS, NANONETS, elsewhere, intent, kept, spawn, task};
 
 /// Rows: G14.
 #[test]
@@ -164,7 +163,7 @@ fn what_was_not_compared_is_not_adopted_before_it_is_named() {
 
 /// The journal as the program would have written it by a clock that was ahead by so much.
 fn set_clock(world: &World, ahead: i64) {
-    let journal = FileJournal::open(journal(world)).expect("a journal");
+    let journal = kept(world);
     let entry = journal.find(&intent(world)).expect("a start");
     let mut kept = serde_json::to_value(&entry.snapshot).expect("JSON");
     for name in ["begun_at", "ended_at"] {
@@ -228,7 +227,7 @@ fn commands_that_are_printed_find_the_same_key() {
     let several = world.run(&["recover", "--key-file", key]);
     assert_eq!(several.code, 5, "{several:?}");
     assert_eq!(several.stderr.matches(&flag).count(), 2, "{several:?}");
-    let journal = FileJournal::open(journal(&world)).expect("a journal");
+    let journal = kept(&world);
     let entry = journal.find(&name).expect("a start");
     let claim = journal.claim(&entry.id).expect("a claim");
     let claimed = world.fast(&["recover", &name, "--key-file", key]);

@@ -1,6 +1,7 @@
 //! What a journal of files hands over to a database.
 
 use std::fs;
+use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use taskward_core::Timestamp;
@@ -19,6 +20,14 @@ pub(crate) struct Handed {
 }
 
 impl FileJournal {
+    /// Returns whether a folder has files of such a journal.
+    pub(crate) fn is_in(folder: &Path) -> bool {
+        let files = fs::read_dir(folder).into_iter().flatten().flatten();
+        files
+            .map(|file| file.path())
+            .any(|path| path.extension().is_some_and(|kind| kind == RECORDS))
+    }
+
     /// Hands every entry over that no other process works on, and removes the files of which nothing is lost by that. Returns
     /// whether that was all of them.
     pub(crate) fn hand_over(

@@ -22,6 +22,7 @@ use self::states::Writer;
 use crate::claim::Claim;
 use crate::entry::{Damage, Entry, EntryId, Listing, is_under_way, is_unsettled, outlives};
 use crate::error::{JournalError, failed};
+use crate::own_file::make_folder;
 use crate::time::{millis, now};
 use crate::waiting::{WAIT, Waiting};
 
@@ -380,12 +381,4 @@ impl Journal for FileJournal {
 /// Returns the entry that a file is named after.
 fn id_of(path: &Path) -> Option<EntryId> {
     EntryId::from_name(path.file_stem()?.to_str()?)
-}
-
-fn make_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::tables;
-use crate::error::{JournalError, is_busy};
+use crate::error::{JournalError, failed, is_busy};
 use crate::own_file;
 use crate::waiting::{WAIT, Waiting};
 
@@ -25,6 +25,9 @@ impl Database {
     /// Opens the file, creates it when it does not exist, and brings its tables to this version.
     pub(super) fn open(path: PathBuf, waiting: Waiting) -> Result<Self, JournalError> {
         // SQLite gives its files the mode of the first one: only the owner may read them.
+        if let Some(folder) = path.parent() {
+            own_file::make_folder(folder).map_err(|e| failed("make the folder", folder, e))?;
+        }
         own_file::touch(&path)?;
         // A process that creates the database, or turns its log on, locks others out, and SQLite does not wait for that.
         let is_busy = |error: &JournalError| matches!(error, JournalError::Database { source, .. } if is_busy(source));
@@ -98,6 +101,8 @@ fn connect(path: &Path) -> Result<Connection, JournalError> {
     connection.busy_timeout(NO_WAIT)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // What is no longer stored does not stay in free pages for ever.
+    connection.pragma_update(None, "secure_delete", "ON")?;
     tables::bring_up(&mut connection, path)?;
     Ok(connection)
 }

@@ -50,7 +50,7 @@ struct Inner {
 }
 
 impl SqliteJournal {
-    /// Opens the journal in this file, and creates the file when it does not exist.
+    /// Opens the journal in this file, and creates the file and its folder when they do not exist.
     ///
     /// # Errors
     /// When it cannot be opened, or is of a newer version.
@@ -298,38 +298,32 @@ impl SqliteJournal {
         }
     }
 
-    /// Takes over what a journal of files stores, with its names and times; once that is done, later calls do nothing. Files are
-    /// removed but for those in which something cannot be read. An entry that another process works on is left to the next
-    /// call. Returns how many entries were taken over.
+    /// Takes over what a [`FileJournal`] stores in this folder, with its names and times; once that is done, later calls do
+    /// nothing. Files are removed but for those in which something cannot be read. An entry that another process works on is
+    /// left to the next call. Returns how many entries were taken over.
     ///
     /// # Errors
     /// When a file cannot be read or removed, or the database cannot be written.
-    pub fn take_over(&self, files: &FileJournal) -> Result<usize, JournalError> {
-        if self.has_taken_over()? {
+    pub fn take_over(&self, folder: &Path) -> Result<usize, JournalError> {
+        let done = |connection: &Connection| Fact::FilesTakenOver.read(connection);
+        if self.database().read(done)?.is_some() {
             return Ok(0);
         }
-        let mut taken = 0;
-        let is_all = files.hand_over(|handed| {
-            self.write(|change| {
-                for one in handed {
-                    taken += row::insert(change, one.id.as_str(), one.at, &one.text)?;
-                }
-                Ok(())
-            })
-        })?;
+        let (mut taken, mut is_all) = (0, true);
+        if FileJournal::is_in(folder) {
+            is_all = FileJournal::open(folder)?.hand_over(|handed| {
+                self.write(|change| {
+                    for one in handed {
+                        taken += row::insert(change, one.id.as_str(), one.at, &one.text)?;
+                    }
+                    Ok(())
+                })
+            })?;
+        }
         if is_all {
             self.write(|change| Fact::FilesTakenOver.store(change, now()))?;
         }
         Ok(taken)
-    }
-
-    /// Returns whether [`take_over`](Self::take_over) has nothing more to do.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub fn has_taken_over(&self) -> Result<bool, JournalError> {
-        let done = |connection: &Connection| Fact::FilesTakenOver.read(connection);
-        Ok(self.database().read(done)?.is_some())
     }
 
     fn keep(&self, snapshot: &Snapshot) -> Result<(), JournalError> {

@@ -28,7 +28,7 @@ use crate::report::{Reporter, result_line};
 use crate::sent::StartKind;
 use crate::server::{self, At};
 use crate::shell::quote;
-use crate::store::{self, TaskStore};
+use crate::store::{self, Hidden, OpenStarts, TaskStore};
 
 pub(super) async fn recover(cx: &Cx, args: Recover) -> CliResult<Exit> {
     let store = TaskStore::open(cx)?;
@@ -40,14 +40,14 @@ pub(super) async fn recover(cx: &Cx, args: Recover) -> CliResult<Exit> {
     let entry = match &args.intent {
         Some(intent) => store.find(intent)?,
         None => {
-            let mut open = local::of_provider(store.list()?, &cx.global);
-            open.retain(Entry::is_open);
+            let OpenStarts { entries, hidden } = store.open_starts()?;
+            let mut open = local::of_provider(entries, &cx.global);
             if open.len() > 1 {
                 local::print(&cx.out, &open, &[], "")?;
                 return Err(several(&open, &cx.global));
             }
             let Some(entry) = open.pop() else {
-                unreadable(&store)?;
+                unreadable(&hidden)?;
                 cx.out.say(
                     "Nothing to recover: every task started from this machine is accounted for.",
                 );
@@ -110,8 +110,7 @@ fn takes(args: &Recover, provider: ProviderName, start: &Snapshot) -> CliResult<
 }
 
 /// Nobody knows what became of starts of which nothing can be read.
-fn unreadable(store: &TaskStore) -> CliResult<()> {
-    let starts = store.unreadable()?;
+fn unreadable(starts: &[Hidden]) -> CliResult<()> {
     let what = match starts.len() {
         0 => return Ok(()),
         1 => "the outcome of a start is unknown: its journal entry cannot be read".to_owned(),
@@ -121,7 +120,7 @@ fn unreadable(store: &TaskStore) -> CliResult<()> {
     };
     let error = CliError::new(Code::OutcomeUnknown, what)
         .why("Every other task started from this machine is accounted for. Nothing was sent.")
-        .intent(match starts.as_slice() {
+        .intent(match starts {
             [(id, _)] => Some(id.to_string()),
             _ => None,
         });
@@ -219,7 +218,7 @@ impl Plan {
     async fn search<P: Calls>(&self, connection: &Connection<P>) -> CliResult<Searched<P>> {
         let intent = || Some(self.entry.id.to_string());
         loop {
-            let others = report::tasks(&self.store.others(&self.entry)?);
+            let others = self.store.others(&self.entry)?;
             let found = connection
                 .client
                 .recover_except(self.entry.snapshot.clone(), others);

@@ -33,14 +33,12 @@ impl SearchReport {
         store: &TaskStore,
         start: &Entry,
     ) -> CliResult<Option<Self>> {
-        let known = store.others(start)?;
-        let others = tasks(&known);
+        let others = store.others(start)?;
         if found.candidates.iter().any(|one| others.contains(&one.id)) {
             return Ok(None);
         }
-        let rival = known.iter().find(|other| store.is_rival(other, start));
         Ok(Some(Self {
-            rival: rival.map(|rival| rival.id.clone()),
+            rival: store.rival(start)?,
             found,
             others,
         }))
@@ -210,12 +208,6 @@ impl SearchReport {
         });
         lines::line(LineType::Search, None, fields)
     }
-}
-
-/// The tasks of these starts, as far as they are known.
-pub(super) fn tasks(starts: &[Entry]) -> Vec<TaskId> {
-    let tasks = starts.iter().filter_map(|start| start.snapshot.task());
-    tasks.cloned().collect()
 }
 
 /// How far the first message of a task was compared: for programs, and for people.

@@ -228,11 +228,15 @@ async fn launch<P: Calls>(
     if let Some(like) = &plan.like {
         followed.reporter.starting_like(like);
     }
-    if args.detach {
+    let ended = if args.detach {
         name(connection, followed, "starting").await
     } else {
         followed.finish(&how.to).await
+    };
+    if let Some(store) = &connection.store {
+        store.prune();
     }
+    ended
 }
 
 /// Waits until the task exists, and prints its name.
