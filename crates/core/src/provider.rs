@@ -747,6 +747,19 @@ pub trait Provider:
         question.with_messages(events.iter().map(|event| event.data.clone()).collect())
     }
 
+    /// Returns what the reply to a start or a write, or the first event of a stream, says of a question whose status says
+    /// nothing of it, as an event that would say so; returns `None` if it says nothing of the kind. The client keeps it
+    /// beside the newest events, for [`add_words`](Self::add_words).
+    fn words_beside_status(&self, _content: &[u8]) -> Option<RawEvent> {
+        None
+    }
+
+    /// Adds to a question that a read shows without words those that the newest events say, oldest first, if these are
+    /// about the same wait for certain. The id stays what the read says.
+    fn add_words(&self, question: Question, _events: &[RawEvent]) -> Question {
+        question
+    }
+
     /// Returns the answer of a task whose last event says that it completed while `reply`, its own read, never agreed;
     /// returns `None` if there is no answer without that agreement.
     fn unconfirmed_output(

@@ -183,6 +183,13 @@ impl Report {
         Ok(())
     }
 
+    /// Fails unless these questions were asked, in these words.
+    pub(crate) fn asked(&self, wanted: &[&str]) -> Result<()> {
+        let asked = &self.0["asked"];
+        ensure!(*asked == json!(wanted), "asked {asked}, not {wanted:?}");
+        Ok(())
+    }
+
     pub(crate) fn value(&self) -> &Value {
         &self.0
     }

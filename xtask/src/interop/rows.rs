@@ -25,6 +25,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("poll to the end", poll_to_the_end),
     row("stream with a cut", stream_with_a_cut),
     row("question and answer", question_and_answer),
+    row("stream cut before a question", cut_before_a_question),
     row("two questions", two_questions),
     row("sign in by answer", sign_in),
     row("cancel while working", cancel_working),
@@ -88,6 +89,19 @@ fn stream_with_a_cut(bench: &mut Bench<'_>) -> Result<Cell> {
 fn question_and_answer(bench: &mut Bench<'_>) -> Result<Cell> {
     let report = bench.run("ask colour?;done", &["--answer", "red"])?;
     report.answered("colour? -> red")?;
+    report.asked(&["colour?"])?;
+    one_answer(bench, report.text("task"), "red")
+}
+
+fn cut_before_a_question(bench: &mut Bench<'_>) -> Result<Cell> {
+    bench.proxy.once(Wanted::Start, Act::CutAfterEvents(1));
+    let report = bench.run("quiet 1;ask colour?;done", &["--answer", "red"])?;
+    report.answered("colour? -> red")?;
+    // On LangGraph nothing but the stream says it.
+    report.asked(match bench.column.kind {
+        Kind::Langgraph => &[""],
+        Kind::Py | Kind::Js => &["colour?"],
+    })?;
     one_answer(bench, report.text("task"), "red")
 }
 
@@ -97,6 +111,7 @@ fn two_questions(bench: &mut Bench<'_>) -> Result<Cell> {
         &["--answer", "red", "--answer", "large"],
     )?;
     report.answered("size? -> large")?;
+    report.asked(&["colour?", "size?"])?;
     ensure!(
         bench.proxy.count(Wanted::Answer) == 2,
         "{} answers were sent",
@@ -222,6 +237,7 @@ fn killed_asking(bench: &mut Bench<'_>) -> Result<Cell> {
     victim.kill()?;
     let report = bench.client("recover", &journal, &["--answer", "red"])?;
     report.answered("colour? -> red")?;
+    report.asked(&["colour?"])?;
     one_answer(bench, report.text("task"), "red")
 }
 

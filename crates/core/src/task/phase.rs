@@ -234,6 +234,8 @@ impl<P: Provider> Phase<P> {
                 if starting.stream.held_exchange().is_some() {
                     follow.stream = starting.stream;
                     follow.stream.interruption = Interruption::Joined;
+                } else {
+                    follow.stream.recent = starting.stream.recent;
                 }
                 follow.created_at = Some(now);
                 follow.status = created.status;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::event::{Event, RawEvent};
 use crate::failure::ExchangeFailure;
 use crate::id::{EventSeq, ExchangeId, QuestionId};
-use crate::provider::{ReadKind, UnconfirmedEnd};
+use crate::provider::{Provider, ReadKind, UnconfirmedEnd};
 use crate::response::Response;
 use crate::time::Timestamp;
 
@@ -342,6 +342,13 @@ impl Stream {
         }
         if let Event::Provider(event) = Arc::unwrap_or_clone(event) {
             self.sequence.last_taken = self.sequence.last_taken.max(event.seq);
+            self.recent.push(event);
+        }
+    }
+
+    /// Notes what the reply to a start or a write says of a question, where the reads of its task do not.
+    pub(super) fn note_words<P: Provider>(&mut self, provider: &P, content: &[u8]) {
+        if let Some(event) = provider.words_beside_status(content) {
             self.recent.push(event);
         }
     }

@@ -18,6 +18,7 @@ mod errors;
 mod events;
 mod examined;
 mod head;
+mod interrupt;
 mod job;
 pub mod operations;
 mod parts;

@@ -4,8 +4,8 @@ use serde_json::Value;
 use taskward_core::{
     Answer as GivenAnswer, ApiError, BuildError, Candidate, Capabilities, Confirmation,
     CreatedTask, Cursor, EventKind, IdempotencyKey, LenientList, ListEntry, ListPage,
-    MatchCriteria, Operation as _, PollResult, Provider, ProviderDefaults, RawEvent, ReadError,
-    ReadErrorKind, ReadKind, Request, Response, Safety, Started, Status, StreamEvent,
+    MatchCriteria, Operation as _, PollResult, Provider, ProviderDefaults, Question, RawEvent,
+    ReadError, ReadErrorKind, ReadKind, Request, Response, Safety, Started, Status, StreamEvent,
     StreamSnapshot, TaskFailure, TaskId, Timestamp, WriteRequest, sse,
 };
 
@@ -14,13 +14,14 @@ use super::artifacts::{Answer, is_agents, is_users, piece_of, pieces_of};
 use super::errors::{classify, error_of_event};
 use super::events::{Sent, TaskEvent, check_named, named};
 use super::head::TaskHead;
+use super::interrupt::{Words, with_words};
 use super::job::{Context, Job, StartHow, message_id, message_to};
 use super::operations::{
     CancelTask, GetTask, ListTasks, SendMessage, SubscribeMethod, SubscribeToTask, read_sent,
     read_task,
 };
 use super::parts::text_of_message;
-use super::question::{has_id, question_of};
+use super::question::{has_id, is_silent, question_of};
 use super::status::{State, state_of, status_of};
 use super::types::{ListTasksResponse, Message, SendMessageResponse, Task, TaskStatus};
 
@@ -178,11 +179,12 @@ impl Provider for A2a {
         match read {
             ReadKind::Status => {
                 let head = TaskHead::read(self, id, reply)?;
-                match state_of(&head.status).is_terminal() {
+                let is_silent = is_silent(&head.status);
+                match state_of(&head.status).is_terminal() || is_silent {
                     true => {
                         Ok(self.result_of(&read_task(self, id, reply)?, &reply.body, Whole::No))
                     }
-                    false => Ok(live(id, named(&head.context_id), &head.status)),
+                    false => Ok(live(id, named(&head.context_id), &head.status, None)),
                 }
             }
             ReadKind::Result => {
@@ -357,6 +359,17 @@ impl Provider for A2a {
         }))
     }
 
+    fn words_beside_status(&self, content: &[u8]) -> Option<RawEvent> {
+        self.words_in(content)
+    }
+
+    fn add_words(&self, question: Question, events: &[RawEvent]) -> Question {
+        match question.text.is_empty() {
+            true => with_words(question, events),
+            false => question,
+        }
+    }
+
     fn read_snapshot(
         &self,
         id: &TaskId,
@@ -414,6 +427,7 @@ impl A2a {
                 named(&task.id).unwrap_or_default(),
                 named(&task.context_id),
                 &task.status,
+                Words::of(&task.artifacts),
             ),
         }
     }
@@ -444,9 +458,15 @@ fn has_artifacts(task: &Task) -> bool {
     !task.artifacts.is_empty()
 }
 
-/// Returns what a task says that is not over.
-fn live(id: &str, conversation: Option<&str>, status: &TaskStatus) -> PollResult<Answer> {
-    match (state_of(status), question_of(id, conversation, status)) {
+/// Returns what a task says that is not over; `words` are those of a question that its artifacts have.
+fn live(
+    id: &str,
+    conversation: Option<&str>,
+    status: &TaskStatus,
+    words: Option<Words>,
+) -> PollResult<Answer> {
+    let asked = question_of(id, conversation, status, words);
+    match (state_of(status), asked) {
         (_, Some(question)) => PollResult::Asking(vec![question]),
         (State::Unknown, None) => PollResult::Unknown(dated_status(status)),
         (_, None) => PollResult::Pending(dated_status(status)),

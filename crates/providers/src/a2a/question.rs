@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use taskward_core::{Question, QuestionId, QuestionKind, TaskId};
 
+use super::interrupt::Words;
 use super::parts::{data_of, text_of};
 use super::status::{State, state_of};
 use super::types::{Message, Part, TaskStatus};
@@ -11,11 +12,13 @@ use super::types::{Message, Part, TaskStatus};
 ///
 /// The id is a digest of the task, the time of the status and what is asked. The id of the message would be better, but
 /// one server makes another at every read; the time tells two equal questions apart, and where there is none, the id of
-/// the message does. Where a server shows that its task waits and not for what, the question is a stand-in.
+/// the message does. Where a status shows that its task waits and not for what, the question is a stand-in, and says what
+/// `words` do: its id is the same with and without them, for they are not in every reply.
 pub(super) fn question_of(
     task: &str,
     conversation: Option<&str>,
     status: &TaskStatus,
+    words: Option<Words>,
 ) -> Option<Question> {
     let state = state_of(status);
     if !state.is_interrupted() {
@@ -30,7 +33,7 @@ pub(super) fn question_of(
     let data = data_of(parts.iter().copied());
     let at = status.timestamp.as_ref().map(|at| at.as_str().to_owned());
     let others: Vec<Value> = parts.iter().map(|part| part.to_json()).collect();
-    let is_stand_in = text.is_empty() && others.is_empty();
+    let is_stand_in = is_silent(status);
     let kind = match (state, data) {
         (State::AuthRequired, _) => QuestionKind::Authentication,
         (_, Some(_)) => QuestionKind::Data,
@@ -54,10 +57,17 @@ pub(super) fn question_of(
         }
         None => question,
     };
-    Some(match is_stand_in {
-        true => question.as_stand_in(),
-        false => question,
+    Some(match (is_stand_in, words) {
+        (true, Some(words)) => words.added_to(question).as_stand_in(),
+        (true, None) => question.as_stand_in(),
+        (false, _) => question,
     })
+}
+
+/// Returns whether a status waits and does not say for what.
+pub(super) fn is_silent(status: &TaskStatus) -> bool {
+    let mut said = status.message.iter().flat_map(|said| said.parts.readable());
+    state_of(status).is_interrupted() && said.next().is_none()
 }
 
 /// Returns the id of a question: the same in every process and at every read. Without a time, all that is asked tells it
@@ -89,7 +99,7 @@ mod tests {
     }
 
     fn question(json: &str) -> Question {
-        question_of("t", None, &status(json)).expect(json)
+        question_of("t", None, &status(json), None).expect(json)
     }
 
     /// From a2a-05: the Python SDK's question.
@@ -124,7 +134,7 @@ mod tests {
         ] {
             assert_ne!(question(&other).id, colour.id, "{other}");
         }
-        let elsewhere = question_of("u", None, &status(COLOUR)).expect("a question");
+        let elsewhere = question_of("u", None, &status(COLOUR), None).expect("a question");
         assert_ne!(elsewhere.id, colour.id);
     }
 
@@ -181,9 +191,13 @@ mod tests {
         }
         for state in ["TASK_STATE_WORKING", "completed", "TASK_STATE_PAUSED", ""] {
             let json = COLOUR.replace("TASK_STATE_INPUT_REQUIRED", state);
-            assert_eq!(question_of("t", None, &status(&json)), None, "{state}");
+            assert_eq!(
+                question_of("t", None, &status(&json), None),
+                None,
+                "{state}"
+            );
         }
-        assert_eq!(question_of("t", None, &TaskStatus::default()), None);
+        assert_eq!(question_of("t", None, &TaskStatus::default(), None), None);
     }
 
     #[test]

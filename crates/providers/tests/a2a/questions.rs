@@ -267,3 +267,63 @@ fn what_becomes_of_answers_that_are_lost_refused_or_overtaken() {
     traces.add("langgraph, lost", &langgraph(lost, script));
     traces.check("answers");
 }
+
+/// LangGraph says what it asks in the stream and in the reply to a message, and in no read.
+///
+/// Rows: P24.
+#[test]
+fn words_that_no_read_has_are_those_of_the_same_wait_and_never_of_another() {
+    let mut traces = Traces::default();
+    let told = |world: &World| -> Vec<(String, String)> {
+        let asked = world.questions.iter();
+        asked
+            .map(|one| (one.id.to_string(), one.text().to_owned()))
+            .collect()
+    };
+    let script = "ask Colour?; ask Size?; artifact {answer}";
+    let whole = langgraph(red, script);
+    let words = |asked: &[(String, String)]| -> Vec<String> {
+        asked.iter().map(|(_, text)| text.clone()).collect()
+    };
+    assert_eq!(words(&told(&whole)), ["Colour?", "Size?"]);
+    traces.add("by stream, then by reply", &whole);
+    // The stream is lost before it asks: nothing else says for what the task waits, and the id is the same.
+    let cut = |world: World| {
+        red(world).faults(|operation, _| match operation {
+            "send_streaming_message" => Fault::Lost(HEAD_LEN + 750),
+            _ => Fault::None,
+        })
+    };
+    let lost = langgraph(cut, script);
+    assert_eq!(words(&told(&lost)), ["", "Size?"], "{}", lost.text());
+    assert_eq!(told(&lost)[0].0, told(&whole)[0].0);
+    assert!(lost.questions[0].stand_in);
+    traces.add("the stream is lost before it asks", &lost);
+    // Somebody else answers before the first question is told: what it said is not what the second one asks.
+    let elsewhere = |world: World| {
+        let answer = DashboardAction::Answer("blue".to_owned());
+        red(world).act(500, Act::Elsewhere(answer))
+    };
+    let other = langgraph(elsewhere, script);
+    assert_eq!(words(&told(&other)), [""], "{}", other.text());
+    traces.add("answered elsewhere before it is told", &other);
+    // Another process goes on where the stream has told the words and no read has shown the question.
+    let mut seen = BTreeSet::new();
+    for step in 1.. {
+        let mut world = red(World::new("profile = \"langgraph\"", Binding::JsonRpc));
+        world.kill_after = Some(step);
+        if world.run(script) != Ended::Killed {
+            break;
+        }
+        if world.saved.is_empty() {
+            continue;
+        }
+        world.resume();
+        let all = words(&told(&world));
+        let is_known = |text: &String| ["", "Colour?", "Size?"].contains(&text.as_str());
+        assert!(all.iter().all(is_known), "{step}: {}", world.text());
+        seen.insert(all);
+    }
+    assert!(seen.contains(&vec!["Colour?".to_owned(), "Size?".to_owned()]));
+    traces.check("words");
+}

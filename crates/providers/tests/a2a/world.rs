@@ -442,9 +442,9 @@ impl World {
             Event::Status(status) if status.known => format!("status {status}"),
             Event::Status(status) => format!("status {status} (unknown)"),
             Event::Question(question) => {
-                let words = match question.stand_in {
-                    true => "(not told)",
-                    false => question.text(),
+                let words = match question.text() {
+                    "" if question.stand_in => "(not told)",
+                    text => text,
                 };
                 format!("question {:?}: {words}", question.kind)
             }

@@ -18,7 +18,7 @@ pub(crate) async fn perform(args: &Args) -> Result<Value, BoxError> {
             let mut running = client.attach(args.task.as_str()).start().await?;
             // Nothing can be cancelled once it is over.
             let _ = running.cancel();
-            Ok(report(running.wait().await))
+            Ok(report(args, running.wait().await))
         }
         "list" => {
             let page = client
@@ -68,7 +68,11 @@ async fn recover(args: &Args, client: &Client<A2a>) -> Result<Value, BoxError> {
 async fn follow(args: &Args, run: Run<A2a>) -> Result<Value, BoxError> {
     let (mut answers, after) = (args.answers.clone().into_iter(), args.answer_after);
     let run = run.deadline(PATIENCE).answer_deadline(PATIENCE);
-    let run = run.on_question(move |_| {
+    let asked = args.asked.clone();
+    let run = run.on_question(move |question| {
+        if let Ok(mut asked) = asked.lock() {
+            asked.push(question.text().to_owned());
+        }
         let answer = answers.next();
         async move {
             let Some(answer) = answer else {
@@ -89,5 +93,5 @@ async fn follow(args: &Args, run: Run<A2a>) -> Result<Value, BoxError> {
             running.cancel()?;
         }
     }
-    Ok(report(running.wait().await))
+    Ok(report(args, running.wait().await))
 }

@@ -19,7 +19,7 @@ pub(crate) fn perform(args: &Args) -> Result<Value, BoxError> {
             let mut running = client.attach(args.task.as_str()).start()?;
             // Nothing can be cancelled once it is over.
             let _ = running.cancel();
-            Ok(report(running.wait()))
+            Ok(report(args, running.wait()))
         }
         "list" => {
             let page = client.list(ListTasks::new(client.provider())).next_page()?;
@@ -66,7 +66,11 @@ fn recover(args: &Args, client: &Client<A2a>) -> Result<Value, BoxError> {
 fn follow(args: &Args, run: Run<A2a>) -> Result<Value, BoxError> {
     let (mut answers, after) = (args.answers.clone().into_iter(), args.answer_after);
     let run = run.deadline(PATIENCE).answer_deadline(PATIENCE);
-    let run = run.on_question(move |_| {
+    let asked = args.asked.clone();
+    let run = run.on_question(move |question| {
+        if let Ok(mut asked) = asked.lock() {
+            asked.push(question.text().to_owned());
+        }
         let Some(answer) = answers.next() else {
             sleep(PATIENCE);
             return Err("nobody answers".into());
@@ -84,5 +88,5 @@ fn follow(args: &Args, run: Run<A2a>) -> Result<Value, BoxError> {
             running.cancel()?;
         }
     }
-    Ok(report(running.wait()))
+    Ok(report(args, running.wait()))
 }

@@ -7,6 +7,7 @@ mod asynchronous;
 mod blocking;
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -50,6 +51,8 @@ pub(crate) struct Args {
     cancel: Option<String>,
     pub(crate) no_stream: bool,
     pub(crate) task: String,
+    /// What the questions said, in order.
+    pub(crate) asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Args {
@@ -123,8 +126,8 @@ impl Args {
     }
 }
 
-/// Says what came of a task.
-pub(crate) fn report(result: Result<RunResult<Answer>, Error>) -> Value {
+/// Says what came of a task, and what it asked.
+pub(crate) fn report(args: &Args, result: Result<RunResult<Answer>, Error>) -> Value {
     let (end, task, output) = match result {
         Ok(RunResult::Ended(outcome)) => {
             let end = outcome.code().to_owned();
@@ -143,5 +146,7 @@ pub(crate) fn report(result: Result<RunResult<Answer>, Error>) -> Value {
         }
         Err(error) => (error.to_string(), None, None),
     };
-    json!({ "end": end, "task": task, "output": output })
+    let asked = args.asked.lock().map(|asked| asked.clone());
+    let asked = asked.unwrap_or_default();
+    json!({ "end": end, "task": task, "output": output, "asked": asked })
 }

@@ -444,9 +444,20 @@ impl<P: Provider> Follow<P> {
             let users = questions.iter().filter_map(|shown| shown.users_before);
             let newest = users.max();
             let reason = |asked: &Question| by_conversation(asked, newest, ours);
+            let questions = questions.into_iter();
+            let questions = questions.map(|shown| self.with_words(cx, shown)).collect();
             self.questions.offer(questions, reason, &mut cx.out.events);
         }
         self.poll_again(cx, None);
+    }
+
+    /// Adds the words to a new question that a read shows without any, if an event or another reply has said them.
+    fn with_words(&mut self, cx: &Cx<'_, P>, shown: Question) -> Question {
+        if !shown.stand_in || self.questions.get(&shown.id).is_some() {
+            return shown;
+        }
+        let recent = self.stream.recent.as_slice();
+        cx.env.provider.add_words(shown, recent)
     }
 
     /// Reports that the newest message could not be read; it is read again.

@@ -37,7 +37,10 @@ impl<P: Provider> Starting<P> {
     ) -> Move<P::Output> {
         let error = match cx.sort(report) {
             Ok(reply) => match cx.env.provider.read_start(reply).and_then(usable) {
-                Ok(started) => return self.started(started, budget),
+                Ok(started) => {
+                    self.stream.note_words(&cx.env.provider, &reply.body);
+                    return self.started(started, budget);
+                }
                 Err(error) => AttemptError::Unreadable(error),
             },
             Err(error) => error,
@@ -72,7 +75,10 @@ impl<P: Provider> Starting<P> {
             let mut rest: &[u8] = chunk;
             let before = rest.len();
             let read = match open.decoder.next_event(&mut rest) {
-                Ok(Some(event)) => first_of(&cx.env.provider, &event),
+                Ok(Some(event)) => first_of(&cx.env.provider, &event).map(|started| {
+                    let said = || cx.env.provider.words_beside_status(event.data.as_bytes());
+                    started.map(|started| (started, said()))
+                }),
                 Ok(None) => Ok(None),
                 Err(error) => Err(unreadable(error.to_string())),
             };
@@ -83,8 +89,10 @@ impl<P: Provider> Starting<P> {
             }
             match read {
                 Ok(None) => return Some(Move::Stay),
-                Ok(Some(started)) => {
+                Ok(Some((started, said))) => {
                     open.report();
+                    said.into_iter()
+                        .for_each(|event| self.stream.recent.push(event));
                     return Some(self.started(started, budget));
                 }
                 Err(error) => error,

@@ -224,7 +224,12 @@ impl<P: Provider> Follow<P> {
         let before = rest.len();
         let mut altered = None;
         let next = match open.decoder.next_event(&mut rest) {
-            Ok(Some(sse)) if let Some(next) = snapshot_of(cx, id, &sse, may_be_whole) => next,
+            Ok(Some(sse)) if let Some(next) = snapshot_of(cx, id, &sse, may_be_whole) => {
+                let said = cx.env.provider.words_beside_status(sse.data.as_bytes());
+                said.into_iter()
+                    .for_each(|event| self.stream.recent.push(event));
+                next
+            }
             Ok(Some(sse)) => match cx.env.provider.read_event(id, &sse) {
                 Ok(Some(event)) => {
                     let place = event.event.seq;

@@ -394,6 +394,9 @@ impl<P: Provider> Follow<P> {
         budget: &OriginBudget,
     ) -> Move<P::Output> {
         let Err(error) = self.accepted(cx, report, budget) else {
+            if let Ok(reply) = report {
+                self.stream.note_words(&cx.env.provider, &reply.body);
+            }
             return self.finish_write(cx, Answered::Applied, None);
         };
         let Some(write) = self.writes.front_mut() else {
