@@ -3,7 +3,7 @@
 mod detached;
 
 use taskward::core::sanitise::one_line;
-use taskward::core::{ErrorClass, NotStartedReason, TimeLimit, UnknownReason};
+use taskward::core::{ErrorClass, NotStartedReason, Safety, TimeLimit, UnknownReason};
 use taskward::error::ApiError;
 use taskward::event::Status;
 use taskward::outcome::{CancelResult, StoppedBy, TaskFailure};
@@ -285,6 +285,16 @@ impl<'a, P: Platform> End<'a, P> {
             StartKind::Keyed(start) => {
                 let error = error(may).why("The same command with the same key follows the task if it is there, and starts it if it is not.");
                 recoverable(error, "see").next("again", again(start), "never makes two")
+            }
+            StartKind::Again if P::CAPABILITIES.start == Safety::Traceable => {
+                let error = error(may).why("It was looked for, and nothing was sent again.");
+                let Some(recover) = recover else { return error };
+                let forget = format!("{recover} --forget");
+                error.next("later", recover, "looks for it once more").next(
+                    "forget",
+                    forget,
+                    "once its outcome is known",
+                )
             }
             StartKind::Again => {
                 let error = error(may).why("It was sent again under its key, which starts no second task; its outcome is still unknown.");

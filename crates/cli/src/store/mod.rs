@@ -565,7 +565,21 @@ fn is_same_work(one: &Snapshot, other: &Snapshot) -> bool {
         && one.match_criteria().is_some()
         && one.match_criteria() == other.match_criteria();
     (one.provider(), one.origin()) == (other.provider(), other.origin())
-        && (is_same_request || is_same_job)
+        && (is_same_request || is_same_job || says_the_same(one, other))
+}
+
+/// Whether two starts that have ids of their own say the same to the same agent: their requests differ in these ids.
+fn says_the_same(one: &Snapshot, other: &Snapshot) -> bool {
+    let words = |start: &Snapshot| {
+        let criteria = start.match_criteria()?;
+        let has_id = criteria.reference.is_some();
+        has_id.then(|| (criteria.agent.clone(), criteria.digest.clone()))
+    };
+    let agent = |start: &Snapshot| {
+        let provider = ProviderName::named(start.provider())?;
+        on_platform!(provider, P => P::agent_of(start))
+    };
+    words(one).is_some() && words(one) == words(other) && agent(one) == agent(other)
 }
 
 /// The task of an entry, once it is known.

@@ -2,6 +2,7 @@
 
 mod a2a;
 mod a2a_commands;
+mod a2a_faults;
 mod again;
 mod agents;
 mod attacked;
