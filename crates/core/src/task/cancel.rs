@@ -26,7 +26,7 @@ pub(super) struct Cancel {
     pub(super) detaching: Option<Detaching>,
     /// A refusal that says that the task cannot be cancelled as it is: reported once a read shows that it is not over.
     doubted: Option<CancelFailure>,
-    /// Whether the server may have received an attempt before the one that it refused.
+    /// Whether the server may have received an attempt before the one that it refused, or before this process.
     was_lost: bool,
 }
 
@@ -155,8 +155,12 @@ impl Cancel {
 impl Cancel {
     /// Takes up the stored form. Whoever takes the task up follows it, and asks for itself.
     pub(super) fn restore(saved: SavedCancel, time: &Since) -> Self {
+        // The request is stored before it leaves: the process that stored it may have sent it and died. One without a
+        // time was refused.
+        let was_lost = matches!(saved, SavedCancel::Requested { due: Some(_), .. });
         Self {
             state: CancelState::restore(saved, time),
+            was_lost,
             ..Self::default()
         }
     }
@@ -268,7 +272,7 @@ impl Cancel {
         if retry::retryability(&error, Safety::Repeatable, rules) != Retryability::Retryable {
             let failure = CancelFailure::Attempt(error.record());
             if error.class() == Some(ErrorClass::NotCancellable) {
-                self.was_lost = tries > 0;
+                self.was_lost |= tries > 0;
                 self.change(CancelChange::Refused(failure.clone()));
                 self.doubted = Some(failure);
                 out.save.need();

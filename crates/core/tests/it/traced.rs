@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 
 use taskward_core::{
-    Answer, Cause, Event, ExchangeFailure, ExchangeProgress, Head, OriginBudget, Policy, Response,
-    Snapshot, Step, Task, http::StatusCode,
+    Answer, Cause, Event, ExchangeFailure, ExchangeProgress, Head, OriginBudget, Outcome, Policy,
+    Response, Snapshot, Step, StoppedBy, Task, http::StatusCode,
 };
 
 use crate::world::open::Open;
@@ -516,6 +516,31 @@ fn that_a_task_cannot_be_cancelled_is_told_only_if_it_is_not_over() {
             trace.text
         );
     }
+}
+
+/// Rows: P19.
+#[test]
+fn a_cancel_whose_process_died_may_be_what_stopped_the_task() {
+    let mut task = start(false, policy());
+    let mut trace = Trace::default();
+    let mut script = Script::new(&[("/start?ref=ours", &[Says("task t working")])]);
+    trace.drive(&mut task, &mut script, |event| {
+        matches!(event, Event::Created { .. })
+    });
+    task.cancel(at(trace.now)).expect("a cancel");
+    // What is stored before the request leaves. Its reply, which accepted it, is lost with the process.
+    let stored = task.snapshot();
+    let mut task = Task::resume(Open::default(), stored, at(trace.now)).expect("a task");
+    let mut script = Script::new(&[
+        ("/tasks/t/cancel", &[Says("error not-cancellable")]),
+        ("/tasks/t", &[Says("cancelled")]),
+    ]);
+    trace.drive(&mut task, &mut script, |_| false);
+    let by = match task.outcome() {
+        Some(Outcome::Stopped { by, .. }) => *by,
+        other => panic!("{other:?}: {}", trace.text),
+    };
+    assert_eq!(by, StoppedBy::Us, "{}", trace.text);
 }
 
 #[test]
