@@ -28,7 +28,7 @@ fn torture(
         answer,
         cancel: None,
     };
-    Torture::new(scenario, true, end)
+    Torture::new(scenario, end)
 }
 
 fn job(scenario: &str) -> Job {

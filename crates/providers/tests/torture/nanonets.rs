@@ -24,14 +24,14 @@ fn agent(server: &Server, name: &str) -> Job {
 
 fn echo() -> Torture<Server> {
     let scenario = scenario("nanonets, echo", |server| agent(server, "echo"));
-    Torture::new(scenario, false, "succeeded")
+    Torture::new(scenario, "succeeded")
 }
 
 fn asker() -> Torture<Server> {
     let scenario = scenario("nanonets, asked and answered", |server| {
         agent(server, "asker")
     });
-    Torture::new(scenario, false, "succeeded")
+    Torture::new(scenario, "succeeded")
 }
 
 /// Rows: G1, G3.
@@ -47,7 +47,7 @@ fn a_task_with_an_upload_survives_each_fault_of_each_operation() {
         let csv = "description,quantity,unit_price\nBolt,10,0.25\n";
         agent(server, "invoice").attach(File::bytes("invoice.csv", csv))
     });
-    Torture::new(scenario, false, "succeeded").each(22);
+    Torture::new(scenario, "succeeded").each(22);
 }
 
 /// Rows: H1.
@@ -63,13 +63,13 @@ fn a_cancelled_task_survives_each_fault_of_each_operation() {
         cancel: Some(5_000),
         ..scenario("nanonets, cancelled", |server| agent(server, "slow"))
     };
-    Torture::new(scenario, false, "stopped by Us").each(26);
+    Torture::new(scenario, "stopped by Us").each(26);
 }
 
 #[test]
 fn a_failing_task_survives_each_fault_of_each_operation() {
     let scenario = scenario("nanonets, failing", |server| agent(server, "failing"));
-    Torture::new(scenario, false, "failed").each(18);
+    Torture::new(scenario, "failed").each(18);
 }
 
 #[test]

@@ -23,6 +23,11 @@ pub(crate) struct Tally {
 pub(crate) trait Platform: Sized {
     type Provider: Provider;
 
+    /// Whether a stream that is opened again goes on where it was: else what was said meanwhile may be lost.
+    const GOES_ON: bool = true;
+    /// Whether the id of a question follows from the time when it was asked.
+    const DATES_QUESTIONS: bool = false;
+
     fn new(scenario: &Scenario, now: u64) -> Self;
     fn key(&self) -> &str;
     /// Returns the provider that speaks to it.
@@ -142,6 +147,9 @@ impl Platform for harness::Server {
 
 impl Platform for agents::Server {
     type Provider = A2a;
+
+    const GOES_ON: bool = false;
+    const DATES_QUESTIONS: bool = true;
 
     fn new(scenario: &Scenario, now: u64) -> Self {
         Self::new(7, scenario, now)

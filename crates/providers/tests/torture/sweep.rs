@@ -1,8 +1,14 @@
 //! All faults of all operations, alone and in pairs, and what may come of them.
 
+use taskward_core::{Provider as _, Safety};
+
 use crate::fault::{Fault, Kind, Operation, Plan};
 use crate::platform::Platform;
 use crate::world::{Run, Scenario, run};
+
+/// How an agent of A2A that streams is asked for a task, and answered.
+const START_STREAM: &str = "send_streaming_message";
+const ANSWER: &str = "send_message";
 
 /// What comes of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,13 +31,14 @@ enum Verdict {
 pub(crate) struct Torture<S: Platform> {
     scenario: Scenario<S>,
     whole: Run,
-    /// Whether writes carry a key under which they may be repeated.
-    keyed: bool,
+    /// What makes a write safe to repeat.
+    safety: Safety,
 }
 
 impl<S: Platform> Torture<S> {
     /// Runs the scenario undisturbed: it has to end so.
-    pub(crate) fn new(scenario: Scenario<S>, keyed: bool, end: &str) -> Self {
+    pub(crate) fn new(scenario: Scenario<S>, end: &str) -> Self {
+        let safety = S::provider().capabilities().start;
         let whole = run(&scenario, &Plan::default());
         assert!(whole.end.starts_with(end), "{}: {whole:#?}", scenario.name);
         assert_eq!(whole.tally.starts, 1, "{}", scenario.name);
@@ -39,7 +46,7 @@ impl<S: Platform> Torture<S> {
         Self {
             scenario,
             whole,
-            keyed,
+            safety,
         }
     }
 
@@ -99,10 +106,11 @@ impl<S: Platform> Torture<S> {
             Kind::Head | Kind::Body => 1,
             _ => return Verdict::Same,
         };
-        match (endpoint, received) {
-            ("run", 1) if !self.keyed && kind == Kind::Body => Verdict::Likely,
-            ("run", starts) if !self.keyed => Verdict::Unknown { starts },
-            ("message", 0) if !self.keyed => Verdict::Left,
+        match (endpoint, received, self.safety) {
+            ("run", 1, Safety::Once) if kind == Kind::Body => Verdict::Likely,
+            ("run", starts, Safety::Once) => Verdict::Unknown { starts },
+            (START_STREAM, 0, Safety::Traceable) => Verdict::Unknown { starts: 0 },
+            ("message", 0, Safety::Once) | (ANSWER, 0, Safety::Traceable) => Verdict::Left,
             _ => Verdict::Same,
         }
     }
@@ -119,18 +127,22 @@ impl<S: Platform> Torture<S> {
         let sent = before.iter().any(|done| done.kind == Kind::Write);
         match saves + stored {
             0 => Verdict::NeverBegun,
-            1 if !self.keyed => Verdict::Unknown {
+            // The task of a start with an id of ours is found, where there is one.
+            1 if sent && self.safety == Safety::Traceable => Verdict::Same,
+            1 if !self.safety.is_repeatable() => Verdict::Unknown {
                 starts: u64::from(sent),
             },
-            _ if stored == 1 && !self.keyed && self.next_is("message", number) => Verdict::Left,
+            _ if stored == 1 && !self.safety.is_repeatable() && self.answers_next(number) => {
+                Verdict::Left
+            }
             _ => Verdict::Same,
         }
     }
 
-    /// Returns whether the operation behind this one is of that endpoint.
-    fn next_is(&self, endpoint: &str, number: usize) -> bool {
+    /// Returns whether the operation behind this one sends an answer.
+    fn answers_next(&self, number: usize) -> bool {
         let next = self.whole.operations.get(number + 1);
-        next.is_some_and(|next| next.endpoint == endpoint)
+        next.is_some_and(|next| ["message", ANSWER].contains(&next.endpoint))
     }
 
     fn check(&self, verdict: Verdict, run: &Run, name: &dyn Fn() -> String) {
@@ -152,13 +164,13 @@ impl<S: Platform> Torture<S> {
             }
             Verdict::Left => {
                 assert_eq!(run.end, "left answer unknown", "{}", name());
-                assert_eq!(run.sent("message"), 0, "{}", name());
+                assert_eq!(run.sent("message") + run.sent(ANSWER), 0, "{}", name());
                 assert_eq!(run.tally.answers, [0], "{}", name());
                 1
             }
         };
         assert_eq!(run.tally.starts, starts, "{}", name());
-        assert!(run.sent("run") <= 1, "{}", name());
+        assert!(run.sent("run") + run.sent(START_STREAM) <= 1, "{}", name());
     }
 
     /// The same, but that it may not be confirmed by a read.

@@ -47,7 +47,7 @@ pub(crate) struct Scenario<S: Platform> {
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) end: String,
-    /// The provider's own events: `SEQ TYPE`.
+    /// The provider's own events, where they are numbered: `SEQ TYPE`.
     pub(crate) log: Vec<String>,
     /// What else was told, but for statuses, retries and acknowledgements: which are seen depends on when one looks.
     pub(crate) reported: Vec<String>,
@@ -76,6 +76,8 @@ struct World<'a, S: Platform> {
     shared: OriginBudget,
     stream: Option<Stream>,
     answers: Vec<(QuestionId, Answer)>,
+    /// The questions that were told, in order.
+    asked: Vec<QuestionId>,
     /// When to cancel.
     cancel_at: u64,
     /// The step that has to come again because it was not done.
@@ -114,6 +116,7 @@ pub(crate) fn run<S: Platform>(scenario: &Scenario<S>, plan: &Plan) -> Run {
         shared: OriginBudget::new(),
         stream: None,
         answers: Vec::new(),
+        asked: Vec::new(),
         cancel_at: scenario.cancel.map_or(u64::MAX, |after| START + after),
         owed: None,
     };
@@ -189,21 +192,40 @@ impl<S: Platform> World<'_, S> {
         }
     }
 
+    /// Returns what a question is called: its number, where its id follows from the time, which faults shift.
+    fn named(&mut self, question: &QuestionId) -> String {
+        if !S::DATES_QUESTIONS {
+            return question.to_string();
+        }
+        let known = self.asked.iter().position(|asked| asked == question);
+        let number = known.unwrap_or_else(|| {
+            self.asked.push(question.clone());
+            self.asked.len() - 1
+        });
+        number.to_string()
+    }
+
     fn hear(&mut self, task: &Task<S::Provider>, event: &Event) -> Option<String> {
         let line = match event {
             Event::Provider(event) => {
-                let seq = event.seq.expect("a position").0;
-                self.run.log.push(format!("{seq} {}", event.name));
+                if let Some(seq) = event.seq {
+                    self.run.log.push(format!("{} {}", seq.0, event.name));
+                }
                 return None;
             }
-            Event::Status(_) | Event::Retrying { .. } | Event::Cancelling => return None,
+            Event::PossibleGap if !S::GOES_ON => return None,
+            Event::Output(_) | Event::Status(_) | Event::Retrying { .. } | Event::Cancelling => {
+                return None;
+            }
             Event::Created { id, .. } => format!("started {id}"),
             Event::Question(question) => {
                 let answer = (self.scenario.answer)(question);
                 self.answers.push((question.id.clone(), answer));
-                format!("question {} {:?}", question.id, question.kind)
+                format!("question {} {:?}", self.named(&question.id), question.kind)
             }
-            Event::Answered { question, how, .. } => format!("answered {question} {how:?}"),
+            Event::Answered { question, how, .. } => {
+                format!("answered {} {how:?}", self.named(question))
+            }
             other => format!("{other:?}"),
         };
         self.run.reported.push(line);
