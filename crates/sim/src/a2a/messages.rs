@@ -126,7 +126,7 @@ impl Server {
         let hasty = configuration.get("returnImmediately");
         Ok(Judged {
             is_hasty: hasty == Some(&Value::Bool(true)) && !self.switches.waits_always,
-            history: history_length(configuration)?,
+            history: self.history_length(configuration)?,
             push_config,
             message,
         })
@@ -352,8 +352,25 @@ fn new_task(
     }
 }
 
+impl Server {
+    /// Returns how many messages of a history are asked for; nothing if all are.
+    pub(super) fn history_length(
+        &self,
+        given: &Map<String, Value>,
+    ) -> Result<Option<usize>, Refusal> {
+        let length = history_length(given)?;
+        match (length, self.switches.history_limit) {
+            (Some(length), Some(most)) if length > most => {
+                let what = format!("historyLength cannot exceed {most}");
+                Err(Refusal::invalid(what))
+            }
+            _ => Ok(length),
+        }
+    }
+}
+
 /// Returns how many messages of the history are asked for; all when it is not said.
-pub(super) fn history_length(given: &Map<String, Value>) -> Result<Option<usize>, Refusal> {
+fn history_length(given: &Map<String, Value>) -> Result<Option<usize>, Refusal> {
     match read_integer(given, "historyLength")? {
         None => Ok(None),
         Some(length) => match usize::try_from(length) {

@@ -66,6 +66,7 @@ impl Switches {
                 subscribe: Subscribe::Missing,
                 waits_always: true,
                 task_ids: TaskIds::ContextAndRun,
+                history_limit: Some(10),
                 answers_in_history: false,
                 status_in_history_at_once: true,
                 question: QuestionForm::Artifact,

@@ -67,6 +67,8 @@ switches! {
         later_context: LaterContext = LaterContext::OfTask,
         /// What the history of a task is.
         history: History = History::Full,
+        /// How many messages of a history may be asked for; more are refused (absent: any number).
+        history_limit: Option<usize> = None,
         /// Whether answers and later messages are in the history.
         answers_in_history: bool = true,
         /// Whether the message of a status is in the history at once; otherwise when the next status replaces it.

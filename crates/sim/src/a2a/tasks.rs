@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use super::messages::history_length;
 use super::refusal::{Reason, Refusal};
 use super::switches::{CancelsEnded, RefusedCancel};
 use super::task::State;
@@ -36,14 +35,14 @@ impl Server {
     }
 
     pub(super) fn get_task(&self, call: &Call) -> Result<Value, Refusal> {
-        let length = history_length(&call.parameters)?;
+        let length = self.history_length(&call.parameters)?;
         Ok(self.view(self.named(call)?, Shown::Read, length))
     }
 
     pub(super) fn list_tasks(&self, call: &Call) -> Result<Value, Refusal> {
         let given = &call.parameters;
         let size = page_size(given)?;
-        let length = history_length(given)?;
+        let length = self.history_length(given)?;
         let text = |name: &str| {
             let text = given.get(name).and_then(Value::as_str);
             text.filter(|text| !text.is_empty())

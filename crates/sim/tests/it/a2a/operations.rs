@@ -9,7 +9,7 @@ use taskward_sim::{Answer, Request};
 
 const BOTH: [Binding; 2] = [Binding::Rest, Binding::Rpc];
 
-fn refused(binding: Binding, reason: &str, status: i64, number: i64) -> Outcome {
+pub(super) fn refused(binding: Binding, reason: &str, status: i64, number: i64) -> Outcome {
     let code = match binding {
         Binding::Rest => status,
         Binding::Rpc => number,

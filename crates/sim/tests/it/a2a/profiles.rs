@@ -59,6 +59,12 @@ fn walk(profile: &str) -> Vec<String> {
     call(&mut world, "SendMessage", &given).0.unwrap();
     let read = call(&mut world, "GetTask", &json!({ "id": id })).0.unwrap();
     lines.push(format!("answered: {:?}", history(&read)));
+    let many = call(
+        &mut world,
+        "GetTask",
+        &json!({ "id": id, "historyLength": 11 }),
+    );
+    lines.push(format!("eleven messages: {:?}", many.0.map(drop)));
 
     let given = json!({ "message": world.message("work 1; ask colour?") });
     let stream = world
@@ -97,6 +103,7 @@ fn the_python_sdk() {
         "cancel of the ended: Err((\"TASK_NOT_CANCELABLE\", -32002))",
         "asked: TASK_STATE_INPUT_REQUIRED \"colour?\" true, [\"user: ask colour?; done\"]",
         "answered: [\"user: ask colour?; done\", \"agent: colour?\", \"user: red\"]",
+        "eleven messages: Ok(())",
         "stream: input_required \"colour?\", 0 bare, ended true",
         "subscribe: Ok(())",
         "crash: Err((\"\", -32603))",
@@ -112,6 +119,7 @@ fn the_javascript_sdk() {
         "cancel of the ended: Err((\"TASK_NOT_CANCELABLE\", -32002))",
         "asked: TASK_STATE_INPUT_REQUIRED \"colour?\" true, [\"user: ask colour?; done\", \"agent: colour?\"]",
         "answered: [\"user: ask colour?; done\", \"agent: colour?\", \"user: red\"]",
+        "eleven messages: Ok(())",
         "stream: input_required \"colour?\", 0 bare, ended true",
         "subscribe: Ok(())",
         "crash: Ok(\"TASK_STATE_FAILED \\\"Agent execution error: the executor crashed\\\" true\")",
@@ -128,6 +136,7 @@ fn the_langgraph_server() {
         "cancel of the ended: Err((\"\", -32002))",
         "asked: TASK_STATE_INPUT_REQUIRED \"-\" true, [\"user: ask colour?; done\"]",
         "answered: [\"user: ask colour?; done\", \"agent: colour? -> red\"]",
+        "eleven messages: Err((\"\", -32602))",
         "stream: bare input_required, 3 bare, ended true",
         "subscribe: Err((\"\", -32601))",
         "crash: Ok(\"TASK_STATE_FAILED \\\"Agent execution error: the executor crashed\\\" true\")",

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use taskward_sim::a2a::{Profile, Switches};
 
-use super::operations::history;
+use super::operations::{history, refused};
 use super::streams::told;
 use super::world::{Binding, START, World, data, outcome};
 
@@ -308,6 +308,31 @@ fn the_size_of_a_page_may_be_a_count() {
     };
     assert_eq!(under("page_size_counts = false", size), 50);
     assert_eq!(under("page_size_counts = true", size), 1);
+}
+
+#[test]
+fn more_of_a_history_than_is_allowed_is_refused_in_every_operation() {
+    let mut world = World::new("history_limit = 3");
+    let task = world.start("work 4; ask what?");
+    world.after(9_000);
+    for binding in [Binding::Rest, Binding::Rpc] {
+        for (length, is_taken) in [(0, true), (3, true), (4, false)] {
+            let mut send = world.hasty("done");
+            send["configuration"]["historyLength"] = json!(length);
+            for (method, given) in [
+                ("GetTask", json!({ "id": task, "historyLength": length })),
+                ("ListTasks", json!({ "historyLength": length })),
+                ("SendMessage", send),
+            ] {
+                let taken = world.call(binding, method, &given).map(drop);
+                let refused = refused(binding, "INVALID_PARAMS", 400, -32602).map(drop);
+                let expected = if is_taken { Ok(()) } else { refused };
+                assert_eq!(taken, expected, "{method} {length}");
+            }
+        }
+        let all = world.call(binding, "GetTask", &json!({ "id": task }));
+        assert_eq!(history(&all.unwrap()).len(), 5);
+    }
 }
 
 #[test]
