@@ -114,6 +114,12 @@ impl Server {
         }
     }
 
+    /// Returns what a task asks.
+    fn asked(&self, task: &str) -> Option<String> {
+        let task = &self.tasks[*self.numbers.get(task)?];
+        task.asked.as_ref().map(|asked| asked.text.clone())
+    }
+
     fn standing(state: State) -> TaskStanding {
         match state {
             State::Submitted | State::Working => TaskStanding::Going,
@@ -312,8 +318,14 @@ impl SimPlatform for Server {
                 DashboardAction::Answer(format!("somebody else, at {now}"))
             }
             Interference::Stop => DashboardAction::Cancel,
-            // There is no review, and what a status says stays as it is.
-            Interference::Approve | Interference::Reword | Interference::AskMore => return false,
+            Interference::Reword => DashboardAction::Reword(format!("Asked otherwise at {now}?")),
+            // A status has one question: it says more.
+            Interference::AskMore => match self.asked(task) {
+                Some(words) => DashboardAction::Reword(format!("{words} And asked at {now}?")),
+                None => return false,
+            },
+            // There is no review.
+            Interference::Approve => return false,
         };
         self.dashboard(task, action, now).is_ok()
     }

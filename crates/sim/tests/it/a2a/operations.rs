@@ -1,9 +1,11 @@
 //! The operations of the contract, in both bindings.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
-use super::world::{Binding, Outcome, World, outcome};
-use taskward_sim::a2a::{DashboardAction, Server};
+use super::world::{Binding, Outcome, START, World, outcome};
+use taskward_sim::a2a::Server;
 use taskward_sim::platform::{Effect, Interference, SimPlatform, TaskStanding};
 use taskward_sim::{Answer, Request};
 
@@ -588,21 +590,38 @@ fn the_account_tells_what_is_true_whatever_reads_show() {
     let meddle = |world: &mut World, meddling: Interference| {
         SimPlatform::interfere(&mut world.server, &asking, &meddling, world.now)
     };
-    assert!(!meddle(&mut world, Interference::Reword));
-    let otherwise = DashboardAction::Reword("which?".to_owned());
-    assert_eq!(
-        world.server.dashboard(&asking, otherwise, world.now),
-        Ok(())
-    );
+    assert!(!meddle(&mut world, Interference::Approve));
+    assert!(meddle(&mut world, Interference::Reword));
+    world.after(1_000);
+    assert!(meddle(&mut world, Interference::AskMore));
     assert!(meddle(&mut world, Interference::AnswerByClient));
-    assert!(!meddle(&mut world, Interference::AnswerByClient));
+    for after in [
+        Interference::AnswerByClient,
+        Interference::Reword,
+        Interference::AskMore,
+    ] {
+        assert!(!meddle(&mut world, after));
+    }
     let account = SimPlatform::account(&mut world.server, world.now);
     let questions: Vec<_> = account
         .questions
         .iter()
         .map(|one| (one.answers, one.is_open))
         .collect();
-    assert_eq!(questions, [(0, false), (1, false)]);
-    assert_ne!(account.questions[0].id, account.questions[1].id);
+    assert_eq!(questions, [(0, false), (0, false), (1, false)]);
+    let asked: Vec<&str> = account
+        .questions
+        .iter()
+        .map(|one| one.text.as_deref().unwrap_or_default())
+        .collect();
+    let otherwise = format!("Asked otherwise at {START}?");
+    let more = format!("{otherwise} And asked at {}?", START + 1_000);
+    assert_eq!(asked, ["what?", &otherwise, &more]);
+    let ids: BTreeSet<&str> = account
+        .questions
+        .iter()
+        .map(|one| one.id.as_str())
+        .collect();
+    assert_eq!(ids.len(), 3);
     assert_eq!(account.tasks[0].standing, TaskStanding::Completed);
 }
