@@ -3,7 +3,11 @@
 
 use std::time::Duration;
 
-use taskward::a2a::operations::{CardReply, GetAgentCard};
+use taskward::a2a::operations::{
+    CardReply, CreateTaskPushNotificationConfig, DeleteTaskPushNotificationConfig, GetAgentCard,
+    GetTaskPushNotificationConfig, ListTaskPushNotificationConfigs, PushConfig,
+};
+use taskward::a2a::types::TaskPushNotificationConfig;
 use taskward::a2a::{A2a, AgentAt, Binding, CardUrl, Job};
 use taskward::event::NumberedEvent;
 use taskward::{Answer, Error, Event, Outcome, Output as _, RunResult};
@@ -219,6 +223,133 @@ fn tasks_of_three_servers_in_both_bindings_end_as_they_should_in_blocking() {
             for case in CASES.iter().filter(|case| can(server, case)) {
                 run_blocking(&sim, case, server, *binding);
             }
+        }
+    }
+}
+
+/// The operations of a task's web hooks.
+struct Hooks {
+    create: CreateTaskPushNotificationConfig,
+    get: GetTaskPushNotificationConfig,
+    list: ListTaskPushNotificationConfigs,
+    delete: DeleteTaskPushNotificationConfig,
+}
+
+impl Hooks {
+    fn new(agent: &A2a, task: &str) -> Self {
+        let (agent, task, config) = (agent.clone(), task.to_owned(), "mine".to_owned());
+        let hook = PushConfig::new("http://127.0.0.1:9/hook").id(config.as_str());
+        let hook = hook.token("canary-token".to_owned().into());
+        Self {
+            list: ListTaskPushNotificationConfigs::new(&agent, task.as_str()),
+            create: CreateTaskPushNotificationConfig {
+                agent: agent.clone(),
+                task: task.clone(),
+                config: hook.authentication("Bearer", Some("canary-key".to_owned().into())),
+            },
+            get: GetTaskPushNotificationConfig {
+                agent: agent.clone(),
+                task: task.clone(),
+                config: config.clone(),
+            },
+            delete: DeleteTaskPushNotificationConfig {
+                agent,
+                task,
+                config,
+            },
+        }
+    }
+
+    /// Checks what was made, read and listed: the secrets are there, and nothing shows them.
+    fn check(&self, seen: &[TaskPushNotificationConfig], place: &str) {
+        assert_eq!(seen.len(), 3, "{place}");
+        for config in seen {
+            let token = config.token.as_ref().map(|token| token.expose());
+            assert_eq!(token, Some("canary-token"), "{place}");
+            let key = config.authentication.as_ref();
+            let key = key.and_then(|with| with.credentials.as_ref());
+            assert_eq!(key.map(|key| key.expose()), Some("canary-key"), "{place}");
+        }
+        let shown = format!("{seen:?} {:?}", self.create);
+        assert!(!shown.contains("canary"), "{place}: {shown}");
+    }
+}
+
+/// Returns the servers that have web hooks.
+fn with_hooks() -> impl Iterator<Item = (&'static str, &'static [Binding])> {
+    SERVERS.into_iter().filter(|(name, _)| *name != "langgraph")
+}
+
+#[cfg(feature = "async")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn web_hooks_are_made_read_listed_and_removed_in_async() {
+    for (server, bindings) in with_hooks() {
+        let sim = sim(server);
+        let url = card_url(&sim, "script");
+        for binding in bindings {
+            let place = format!("{server} over {binding}");
+            let client = taskward::Client::<A2a>::builder()
+                .base_url(&sim.url())
+                .api_key(sim.a2a().api_key.into())
+                .speed(SPEED)
+                .build()
+                .expect("a client");
+            let card = client.call(GetAgentCard::new(url.clone())).await;
+            let agent = found(card.expect("a card"), &url, *binding).agent;
+            let client = client.with_provider(agent.clone());
+            let run = client.run(Job::text("done")).await.expect("it ends");
+            let RunResult::Ended(Outcome::Succeeded { id, .. }) = run else {
+                panic!("{place}: {run:?}");
+            };
+            let hooks = Hooks::new(&agent, id.as_str());
+            let made = client.call(hooks.create.clone()).await.expect(&place);
+            let read = client.call(hooks.get.clone()).await.expect(&place);
+            let page = client.call(hooks.list.clone()).await.expect(&place);
+            let mut seen = vec![made, read];
+            seen.extend(page.configs.readable().cloned());
+            hooks.check(&seen, &place);
+            for _ in 0..2 {
+                client.call(hooks.delete.clone()).await.expect(&place);
+            }
+            let gone = client.call(hooks.get.clone()).await;
+            assert!(gone.is_err(), "{place}");
+        }
+    }
+}
+
+#[cfg(feature = "blocking")]
+#[test]
+fn web_hooks_are_made_read_listed_and_removed_in_blocking() {
+    for (server, bindings) in with_hooks() {
+        let sim = sim(server);
+        let url = card_url(&sim, "script");
+        for binding in bindings {
+            let place = format!("{server} over {binding}");
+            let client = taskward::blocking::Client::<A2a>::builder()
+                .base_url(&sim.url())
+                .api_key(sim.a2a().api_key.into())
+                .speed(SPEED)
+                .build()
+                .expect("a client");
+            let card = client.call(GetAgentCard::new(url.clone()));
+            let agent = found(card.expect("a card"), &url, *binding).agent;
+            let client = client.with_provider(agent.clone());
+            let run = client.run(Job::text("done")).wait().expect("it ends");
+            let RunResult::Ended(Outcome::Succeeded { id, .. }) = run else {
+                panic!("{place}: {run:?}");
+            };
+            let hooks = Hooks::new(&agent, id.as_str());
+            let made = client.call(hooks.create.clone()).expect(&place);
+            let read = client.call(hooks.get.clone()).expect(&place);
+            let page = client.call(hooks.list.clone()).expect(&place);
+            let mut seen = vec![made, read];
+            seen.extend(page.configs.readable().cloned());
+            hooks.check(&seen, &place);
+            for _ in 0..2 {
+                client.call(hooks.delete.clone()).expect(&place);
+            }
+            let gone = client.call(hooks.get.clone());
+            assert!(gone.is_err(), "{place}");
         }
     }
 }
