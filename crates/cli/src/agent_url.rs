@@ -24,6 +24,15 @@ impl fmt::Display for AgentUrl {
     }
 }
 
+/// Where the card of an agent is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CardPlace {
+    /// The root of its server.
+    pub(crate) root: String,
+    /// The path there, with its query.
+    pub(crate) path: String,
+}
+
 /// How a provider's agents are named.
 pub(crate) trait AgentNaming {
     /// Whether each agent has a URL of its own, which is part of the names of its tasks.
@@ -32,5 +41,10 @@ pub(crate) trait AgentNaming {
     /// Reads the URL of an agent, and writes it as the names of its tasks have it.
     fn agent_url(url: &str) -> Result<AgentUrl, String> {
         Err(format!("{url:?} names no agent"))
+    }
+
+    /// Reads the URL of an agent as its server's root and the path of its card there, where each agent has one.
+    fn card_of(_url: &str) -> Result<Option<CardPlace>, String> {
+        Ok(None)
     }
 }

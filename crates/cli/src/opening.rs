@@ -3,6 +3,7 @@
 use taskward::core::Origin;
 use taskward_sim::Sim;
 
+use crate::answers::not_here;
 use crate::calls::Calls;
 use crate::codes::Code;
 use crate::connection::Connection;
@@ -31,6 +32,7 @@ impl<P: Calls> Connection<P> {
         store: Option<TaskStore>,
         at: At<'_>,
     ) -> CliResult<Self> {
+        fits::<P>(cx)?;
         let access = keys::api_access::<P>(&cx.global)?;
         let search = Search {
             cx,
@@ -77,6 +79,7 @@ impl<P: Calls> Connection<P> {
         speed: Option<u32>,
         agent: Option<&str>,
     ) -> CliResult<Self> {
+        fits::<P>(cx)?;
         let speed = speed.unwrap_or(SIM_SPEED);
         let sim = Sim::builder()
             .speed(f64::from(speed))
@@ -118,6 +121,14 @@ impl<P: Calls> Connection<P> {
         let store = TaskStore::at(folder.path(), &cx.out);
         let credential = access.credential(&CredentialForm::Bearer)?;
         Self::build(cx, &access, search.settings(), credential, 1, Some(store))
+    }
+}
+
+/// Refuses `--binding` where there are none.
+fn fits<P: Platform>(cx: &Cx) -> CliResult<()> {
+    match cx.global.binding.is_some() && !P::AGENTS_HAVE_URLS {
+        true => Err(not_here("--binding", P::ID)),
+        false => Ok(()),
     }
 }
 

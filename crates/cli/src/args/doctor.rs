@@ -14,6 +14,7 @@ use crate::task_ref::TaskArg;
   taskward doctor --live
   taskward doctor --live --provider agent-harness --task $run --record found.jsonl
   taskward doctor --live --start echo
+  taskward doctor --agent https://agents.example/travel
   taskward doctor --replay found.jsonl
 
 Without --live nothing is sent with your key: one request with a key that is none shows name resolution, proxy, TLS and
@@ -26,6 +27,9 @@ pub(crate) struct Doctor {
     /// Read the platform with your key, and compare it with what is assumed of it
     #[arg(long)]
     pub(crate) live: bool,
+    /// The agent to check, by its URL or that of its card (A2A) [default: A2A_BASE_URL]
+    #[arg(long, value_name = "URL", conflicts_with = "replay", value_parser = label)]
+    pub(crate) agent: Option<String>,
     /// Read this task, too
     #[arg(long, value_name = "TASK", requires = "live")]
     pub(crate) task: Option<TaskArg>,

@@ -83,6 +83,9 @@ pub(crate) struct Global {
     /// Let the API key go to this server, too, where only a task's name or an agent's card names it; may be repeated
     #[arg(long, global = true, value_name = "URL", value_parser = label)]
     pub(crate) allow_origin: Vec<String>,
+    /// Speak to an agent in this binding, HTTP+JSON or JSONRPC (A2A) [default: the first of its card that is known]
+    #[arg(long, global = true, value_name = "BINDING", value_parser = label)]
+    pub(crate) binding: Option<String>,
     /// Write nothing down: a start whose reply is lost cannot be recovered
     #[arg(long, global = true)]
     pub(crate) no_journal: bool,

@@ -24,6 +24,7 @@ use check::Check;
 use live::LiveResult;
 use report::Report;
 
+use crate::agent_url::AgentNaming as _;
 use crate::answers;
 use crate::args::Doctor;
 use crate::codes::Code;
@@ -81,6 +82,15 @@ fn platforms(cx: &Cx, args: &Doctor) -> CliResult<Vec<ProviderName>> {
     if let Some(task) = &args.task {
         return Ok(vec![global.task(task)?.provider()]);
     }
+    if let Some(agent) = &args.agent {
+        let of_agent = ProviderName::of_agent(agent);
+        let name = global.named_provider().or(of_agent);
+        let name = name.unwrap_or_else(|| global.provider());
+        return match on_platform!(name, P => P::AGENTS_HAVE_URLS) {
+            true => Ok(vec![name]),
+            false => Err(answers::not_here("--agent", name)),
+        };
+    }
     let takes_key = global.key_stdin || global.key_file.is_some();
     if global.named_provider().is_some() || takes_key || args.start.is_some() {
         return Ok(vec![global.provider()]);
@@ -116,12 +126,14 @@ async fn platform<P: Platform>(
     report: &mut Report,
     signals: &mut Signals,
 ) -> CliResult<Option<LiveResult>> {
-    let (mut checks, access) = settings::of_platform::<P>(&cx.global);
+    let place = Place::of::<P>(args);
+    let (mut checks, access) = settings::of_platform::<P>(&cx.global, place.as_ref());
     if let Some(access) = &access {
         let credential = access.credential(&CredentialForm::Bearer)?;
         credential.into_iter().for_each(|one| cx.out.redact(one));
     }
-    let Some(origin) = origin::<P>() else {
+    let known = place.and_then(|place| Some((place.origin.ok()?, place.card)));
+    let Some((origin, card)) = known else {
         checks.push(clock::alone(clock::now()));
         report.checks(&cx.out, P::TITLE, &checks)?;
         return Ok(None);
@@ -141,7 +153,7 @@ async fn platform<P: Platform>(
     });
     let live = match (args.live, access) {
         (true, Some(access)) if reached.answers && access.key().is_some() => {
-            Some(examined::<P>(cx, args, &origin, access, signals).await?)
+            Some(examined::<P>(cx, args, (&origin, card), access, signals).await?)
         }
         (true, access) if access.as_ref().and_then(ApiAccess::key).is_none() => {
             checks.push(Check::problem("key", "--live needs a key").of(P::ID));
@@ -162,20 +174,48 @@ async fn platform<P: Platform>(
     Ok(live)
 }
 
-/// The server of a platform, where its setting can be used.
-fn origin<P: Platform>() -> Option<Origin> {
-    let names = P::DEFAULTS;
-    let url = settings::value(names.base_url_variable);
-    let url = url
-        .map(|url| url.to_string_lossy().into_owned())
-        .filter(|url| !url.trim().is_empty());
-    Origin::parse(url.as_deref().unwrap_or(names.base_url), names.api_prefix).ok()
+/// The server of a platform.
+struct Place {
+    /// Its URL; or that it is none.
+    origin: Result<Origin, String>,
+    /// The path of the agent's card, where the platform has many servers.
+    card: Option<String>,
+    /// What said so.
+    source: &'static str,
+}
+
+impl Place {
+    /// The one that an option or a setting names, or the default, if there is one.
+    fn of<P: Platform>(args: &Doctor) -> Option<Self> {
+        let names = P::DEFAULTS;
+        let set = settings::value(names.base_url_variable);
+        let set = set.map(|url| url.to_string_lossy().into_owned());
+        let set = set.filter(|url| !url.trim().is_empty());
+        let (url, source) = match (&args.agent, set) {
+            (Some(url), _) => (url.clone(), "--agent"),
+            (None, Some(url)) => (url, names.base_url_variable),
+            (None, None) if names.base_url.is_empty() => return None,
+            (None, None) => (names.base_url.to_owned(), ""),
+        };
+        let origin =
+            |url: &str| Origin::parse(url, names.api_prefix).map_err(|error| error.to_string());
+        let (origin, card) = match P::card_of(&url) {
+            Ok(None) => (origin(&url), None),
+            Ok(Some(place)) => (origin(&place.root), Some(place.path)),
+            Err(error) => (Err(error), None),
+        };
+        Some(Self {
+            origin,
+            card,
+            source,
+        })
+    }
 }
 
 async fn examined<P: Platform>(
     cx: &Cx,
     args: &Doctor,
-    origin: &Origin,
+    (origin, card): (&Origin, Option<String>),
     access: ApiAccess,
     signals: &mut Signals,
 ) -> CliResult<LiveResult> {
@@ -185,7 +225,7 @@ async fn examined<P: Platform>(
     };
     let scope = Scope {
         task: args.task.as_ref().map(|task| task.id().to_string()),
-        card: None,
+        card,
         start,
     };
     live::examine::<P>(&cx.out, origin, access, scope, signals).await

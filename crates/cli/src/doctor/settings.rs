@@ -5,6 +5,7 @@ use std::ffi::OsString;
 
 use taskward::Provider as _;
 
+use super::Place;
 use super::check::Check;
 use crate::args::Global;
 use crate::keys::{self, ApiAccess};
@@ -109,7 +110,10 @@ fn unread() -> Vec<Check> {
 }
 
 /// Checks the key and the server of a platform.
-pub(super) fn of_platform<P: Platform>(global: &Global) -> (Vec<Check>, Option<ApiAccess>) {
+pub(super) fn of_platform<P: Platform>(
+    global: &Global,
+    place: Option<&Place>,
+) -> (Vec<Check>, Option<ApiAccess>) {
     let names = P::DEFAULTS;
     let access = keys::api_access::<P>(global);
     let mut checks = vec![match &access {
@@ -160,35 +164,36 @@ pub(super) fn of_platform<P: Platform>(global: &Global) -> (Vec<Check>, Option<A
             }
         }
     }];
-    checks.push(server::<P>());
+    checks.push(server::<P>(place));
     let checks = checks.into_iter().map(|check| check.of(P::ID)).collect();
     (checks, access.ok())
 }
 
-fn server<P: Platform>() -> Check {
+fn server<P: Platform>(place: Option<&Place>) -> Check {
     let names = P::DEFAULTS;
-    match value(names.base_url_variable).filter(|url| !url.to_string_lossy().trim().is_empty()) {
-        None if names.base_url.is_empty() => {
-            let what = format!(
-                "{} names none; commands say which agent",
-                names.base_url_variable
-            );
-            Check::ok("server", what)
-        }
-        None => Check::ok("server", format!("{}, the default", names.base_url)),
-        Some(url) => {
-            let url = url.to_string_lossy().into_owned();
-            match taskward::core::Origin::parse(&url, names.api_prefix) {
-                Ok(origin) => Check::ok(
-                    "server",
-                    format!("{origin}, from {}", names.base_url_variable),
-                ),
-                Err(error) => Check::problem("server", error.to_string()).hint(format!(
-                    "it comes from {}; the default is {}",
-                    names.base_url_variable, names.base_url
-                )),
+    let Some(place) = place else {
+        let what = format!(
+            "{} names none; commands say which agent",
+            names.base_url_variable
+        );
+        return Check::ok("server", what);
+    };
+    match (&place.origin, place.source) {
+        (Ok(_), "") => Check::ok("server", format!("{}, the default", names.base_url)),
+        (Ok(origin), source) => match &place.card {
+            Some(card) => {
+                let what = format!("{origin}, from {source}; the agent's card is at {card}");
+                Check::ok("server", what)
             }
+            None => Check::ok("server", format!("{origin}, from {source}")),
+        },
+        (Err(error), source) if names.base_url.is_empty() => {
+            Check::problem("server", error.clone()).hint(format!("it comes from {source}"))
         }
+        (Err(error), source) => Check::problem("server", error.clone()).hint(format!(
+            "it comes from {source}; the default is {}",
+            names.base_url
+        )),
     }
 }
 

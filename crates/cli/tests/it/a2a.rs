@@ -296,3 +296,111 @@ fn pieces_of_the_answer_are_lines_and_a_direct_answer_needs_no_task() {
         (&Value::Null, &"There you are.".into())
     );
 }
+
+/// The paths that were asked for at an agent, but for those of its card.
+fn asked_at(world: &World) -> Vec<String> {
+    let log = world.sim.requests().into_iter().map(|one| one.path);
+    log.filter(|path| !path.contains("agent-card")).collect()
+}
+
+#[test]
+fn the_binding_is_the_first_of_the_card_unless_another_one_is_chosen() {
+    for (chosen, place) in [
+        (&[][..], "/agents/echo/rpc"),
+        (&["--binding", "http+json"][..], "/agents/echo/rest/"),
+        (&["--binding", "JSONRPC"][..], "/agents/echo/rpc"),
+    ] {
+        let world = World::new();
+        let run = [
+            "run",
+            "--agent",
+            &world.agent("echo"),
+            "Hi",
+            "--speed",
+            "20",
+        ];
+        let ended = world.a2a(&[&run[..], chosen].concat());
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (0, "Hi\n"),
+            "{ended:?}"
+        );
+        let paths = asked_at(&world);
+        assert!(
+            !paths.is_empty() && paths.iter().all(|path| path.starts_with(place)),
+            "{paths:?}"
+        );
+        let shown = world.a2a(&[&["agents", "show", &world.agent("echo")], chosen].concat());
+        let used = place.trim_end_matches('/').to_owned() + " (used)\n";
+        assert!(shown.stdout.contains(&used), "{shown:?}");
+    }
+    let world = World::new();
+    let agent = world.agent("echo");
+    let unknown = world.a2a(&["run", "--agent", &agent, "Hi", "--binding", "GRPC"]);
+    assert_eq!(unknown.code, 2, "{unknown:?}");
+    unknown.says(&[
+        "--binding \"GRPC\" is none: it is HTTP+JSON or JSONRPC",
+        "Nothing was sent.",
+    ]);
+    let elsewhere = world.run(&["run", "--agent", "echo", "Hi", "--binding", "JSONRPC"]);
+    assert_eq!(elsewhere.code, 2, "{elsewhere:?}");
+    elsewhere.says(&["--binding is not for Nanonets"]);
+    assert_eq!(world.sim.requests().len(), 0);
+}
+
+/// Rows: P1.
+#[test]
+fn a_binding_that_the_card_does_not_offer_is_refused_with_those_it_does() {
+    let scenario = taskward_sim::Scenario::parse("[a2a]\nbindings = [\"JSONRPC\"]\n");
+    let builder = taskward_sim::Sim::builder().scenario(scenario.expect("a scenario"));
+    let world = World::of(builder, SPEED);
+    let run = [
+        "run",
+        "--agent",
+        &world.agent("echo"),
+        "Hi",
+        "--binding",
+        "HTTP+JSON",
+    ];
+    let ended = world.a2a(&run);
+    assert_eq!(ended.code, 2, "{ended:?}");
+    ended.says(&[
+        "it speaks HTTP+JSON only, as it was told to",
+        "the agent offers JSONRPC 1.0",
+    ]);
+    assert_eq!(asked_at(&world), [""; 0]);
+}
+
+#[test]
+fn doctor_examines_the_agent_whose_url_is_given_by_its_own_card() {
+    let world = World::new();
+    let card = format!("{}/.well-known/agent-card.json", world.agent("asker"));
+    let at = "the agent's card is at /agents/asker/.well-known/agent-card.json";
+    let seen = |ended: &Ended, from: &str| {
+        assert_eq!(ended.code, 0, "{ended:?}");
+        assert!(
+            ended
+                .stdout
+                .contains(&format!("{}, from {from}; {at}", world.sim.url())),
+            "{ended:?}"
+        );
+        let paths = world.sim.requests().into_iter().map(|one| one.path);
+        let paths: Vec<String> = paths.filter(|path| path.contains("agent")).collect();
+        assert!(
+            !paths.is_empty() && paths.iter().all(|path| path.starts_with("/agents/asker/")),
+            "{paths:?}"
+        );
+    };
+    seen(
+        &world.a2a(&["doctor", "--live", "--agent", &card]),
+        "--agent",
+    );
+    let mut command = bare(&["doctor", "--live", "--provider", "a2a"]);
+    command
+        .env("A2A_API_KEY", world.sim.a2a().api_key)
+        .env("A2A_BASE_URL", world.agent("asker"));
+    seen(&end(command, ""), "A2A_BASE_URL");
+    let wrong = world.a2a(&["doctor", "--agent", "x", "--provider", "nanonets"]);
+    assert_eq!(wrong.code, 2, "{wrong:?}");
+    wrong.says(&["--agent is not for Nanonets"]);
+}

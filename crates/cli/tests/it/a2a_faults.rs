@@ -483,3 +483,40 @@ error: the server wants a user and a password, and the key is not USER:PASSWORD
     );
     assert_eq!(world.sim.a2a_stats().starts, 0);
 }
+
+/// A sign-in that nobody here can do: what is asked, and the two ways on.
+///
+/// Rows: P16.
+#[test]
+fn a_sign_in_that_nobody_here_can_do_ends_with_the_ways_on() {
+    let world = world("");
+    let ended = world.a2a(&[
+        "run",
+        "--agent",
+        &world.agent("auth"),
+        "Hi",
+        "--speed",
+        "20",
+        "--answer",
+        "x",
+    ]);
+    let question = ended.printed("reply");
+    let (_, question) = question.split_once("--question ").expect("a question");
+    let question = question.split(' ').next().expect("an id");
+    assert_eq!(
+        told(&ended, &world.sim.url()).replace(question, "QUESTION"),
+        "\
+task a2a:SIM/agents/auth#TASK submitted TIME
+working TIME
+step 1
+auth-required TIME
+The agent is waiting for a credential, and may go on by itself once that has arrived.
+  sign in at http://127.0.0.1/consent
+  reply: taskward reply 'a2a:SIM/agents/auth#TASK' 'YOUR ANSWER' --question QUESTION --watch --allow-origin SIM (if it wants words)
+  watch: taskward watch 'a2a:SIM/agents/auth#TASK' --allow-origin SIM (once the credential has arrived elsewhere)
+  cancel: taskward cancel 'a2a:SIM/agents/auth#TASK' --yes --allow-origin SIM
+  task a2a:SIM/agents/auth#TASK question QUESTION exit 8
+[exit 8]
+"
+    );
+}

@@ -2,11 +2,12 @@
 
 use taskward::a2a::operations::CardReply;
 use taskward::a2a::types::AgentCard;
-use taskward::a2a::{A2a, AgentAt, CardError, CardUrl, Security, WantedCredential};
+use taskward::a2a::{A2a, AgentAt, Binding, CardError, CardUrl, Security, WantedCredential};
 use taskward::{Error, Provider as _, Snapshot};
 
 use super::cards::{Cache, Read, ReadCard, Stored};
 use crate::agent_url::AgentNaming as _;
+use crate::args::Global;
 use crate::codes::Code;
 use crate::connection::Connection;
 use crate::error::{CliError, CliResult};
@@ -26,9 +27,25 @@ pub(super) async fn find(search: &Search<'_>) -> CliResult<Server<A2a>> {
     if let Some(server) = kept.and_then(|kept| stored(search, &kept)) {
         return Ok(server);
     }
+    let wanted = wanted(&search.cx.global)?;
     let (url, is_named) = agent(search)?;
     let card = read(search, &url, is_named).await?;
-    server_of(&card, &url, is_named)
+    server_of(&card, &url, is_named, wanted)
+}
+
+/// The binding of `--binding`.
+pub(super) fn wanted(global: &Global) -> CliResult<Option<Binding>> {
+    let Some(word) = &global.binding else {
+        return Ok(None);
+    };
+    match Binding::of(word) {
+        Some(binding) => Ok(Some(binding)),
+        None => {
+            let known: Vec<&str> = Binding::ALL.iter().map(|one| one.as_str()).collect();
+            let what = format!("--binding {word:?} is none: it is {}", known.join(" or "));
+            Err(CliError::new(Code::Usage, what).why("Nothing was sent."))
+        }
+    }
 }
 
 /// The URL that a command names, and whether it is the caller's own word.
@@ -83,8 +100,13 @@ fn stored(search: &Search<'_>, kept: &Snapshot) -> Option<Server<A2a>> {
 }
 
 /// The server that a card names.
-fn server_of(card: &AgentCard, url: &CardUrl, is_named: bool) -> CliResult<Server<A2a>> {
-    let at = A2a::from_card(card, url, None).map_err(|error| unusable(&error))?;
+fn server_of(
+    card: &AgentCard,
+    url: &CardUrl,
+    is_named: bool,
+    wanted: Option<Binding>,
+) -> CliResult<Server<A2a>> {
+    let at = A2a::from_card(card, url, wanted).map_err(|error| unusable(&error))?;
     if let Some(refusal) = at.security.refusal() {
         return Err(CliError::new(Code::Config, refusal).why("Nothing was sent to the agent."));
     }

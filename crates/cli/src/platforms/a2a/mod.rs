@@ -16,7 +16,7 @@ use taskward::question::QuestionKind;
 use taskward::{Output as _, Question, Snapshot};
 use taskward_sim::Sim;
 
-use crate::agent_url::{AgentNaming, AgentUrl};
+use crate::agent_url::{AgentNaming, AgentUrl, CardPlace};
 use crate::answers::not_here;
 use crate::args::Agents;
 use crate::calls::{Calls, ListedTask, Said, Summary, TaskFilter};
@@ -38,6 +38,12 @@ impl AgentNaming for A2a {
     fn agent_url(url: &str) -> Result<AgentUrl, String> {
         let url = CardUrl::parse(url).map_err(|error| error.to_string())?;
         Ok(AgentUrl::new(url.short()))
+    }
+
+    fn card_of(url: &str) -> Result<Option<CardPlace>, String> {
+        let url = CardUrl::parse(url).map_err(|error| error.to_string())?;
+        let (root, path) = (url.root().to_owned(), url.target().to_string());
+        Ok(Some(CardPlace { root, path }))
     }
 }
 

@@ -38,8 +38,9 @@ pub(super) async fn agents(cx: &Cx, args: Agents) -> CliResult<Exit> {
         speed: 1,
         store: None,
     };
+    let wanted = discovery::wanted(&cx.global)?;
     let card = discovery::read(&search, &url, true).await?;
-    let chosen = A2a::from_card(&card, &url, None);
+    let chosen = A2a::from_card(&card, &url, wanted);
     if cx.out.is_json() {
         cx.out
             .line(line(LineType::Agent, None, fields(&card, &url, &chosen)));
