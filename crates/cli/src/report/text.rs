@@ -148,7 +148,7 @@ pub(super) fn question(question: &Question, age: Option<&str>) -> String {
     let age = age.map(|age| format!(", {age}")).unwrap_or_default();
     let said = said(question);
     if said.is_empty() {
-        return format!("question{age}: the agent asks without words");
+        return format!("question{age}: the agent did not say what it asks");
     }
     let indented: Vec<String> = said.iter().map(|text| text.replace('\n', "\n  ")).collect();
     format!("question{age}: {}", indented.join("\n  "))
@@ -158,7 +158,7 @@ pub(super) fn question(question: &Question, age: Option<&str>) -> String {
 pub(crate) fn block(question: &Question, age: &str) -> String {
     let mut said = said(question);
     if said.is_empty() {
-        said.push("The agent asks without words.".to_owned());
+        said.push("The agent did not say what it asks.".to_owned());
     }
     let indented: Vec<String> = said.iter().map(|text| text.replace('\n', "\n  ")).collect();
     format!("{}\n  {}", head(question, age), indented.join("\n  "))
@@ -356,7 +356,7 @@ mod tests {
         );
         assert_eq!(
             asked("", vec![json!(null)]),
-            "question: the agent asks without words"
+            "question: the agent did not say what it asks"
         );
     }
 }
