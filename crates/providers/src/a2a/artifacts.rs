@@ -136,7 +136,8 @@ pub(super) fn pieces_of(task: &Task) -> Vec<OutputPiece> {
     pieces.collect()
 }
 
-/// What one server puts into the status of every task that is done (LangGraph; `spec/a2a/SOURCE.md`): it is no answer.
+/// What one server puts into the status of every task that is done (LangGraph; `interop/traces/langgraph-rpc.txt`): it is no
+/// answer.
 const BOILERPLATE: &str = "Task completed successfully";
 
 /// The answer of a task that is done, or the agent's direct answer.

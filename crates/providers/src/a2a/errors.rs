@@ -5,9 +5,9 @@ use serde_json::Value;
 use taskward_core::{ApiError, ErrorClass, Response};
 
 use super::agent::{A2a, Binding};
-use super::binding::{Verdict, verdict};
+use super::binding::{RPC_ID, Verdict, verdict};
 use super::types::{Error, ErrorBody, RpcReply};
-use crate::wire;
+use crate::wire::{self, Token};
 
 /// Says whether a reply is an error.
 ///
@@ -45,7 +45,8 @@ fn error_over_http(body: &[u8]) -> Option<ErrorBody> {
 fn error_over_rpc(reply: &Response) -> Option<ErrorBody> {
     let envelope: RpcReply = wire::decode(&reply.body).ok()?;
     // Somebody else's error is none of ours: reading it says so.
-    if envelope.id.is_some_and(|id| id.as_str() != "1") {
+    let is_other = |id: Token| id.as_str() != RPC_ID.to_string();
+    if envelope.id.is_some_and(is_other) {
         return None;
     }
     let odd = || {
