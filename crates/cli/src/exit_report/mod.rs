@@ -3,7 +3,9 @@
 mod detached;
 
 use taskward::core::sanitise::one_line;
-use taskward::core::{ErrorClass, NotStartedReason, Safety, TimeLimit, UnknownReason};
+use taskward::core::{
+    Cause, ErrorClass, NotStartedReason, RetryReason, Safety, TimeLimit, UnknownReason,
+};
 use taskward::error::ApiError;
 use taskward::event::Status;
 use taskward::outcome::{CancelResult, StoppedBy, TaskFailure};
@@ -367,12 +369,26 @@ fn not_started(reason: &NotStartedReason, temporary: bool) -> CliError {
         .why(advice)
 }
 
+/// Whether the server had said nothing when the time was over.
+fn is_silent(reason: &UnknownReason) -> bool {
+    match reason {
+        UnknownReason::Deadline { last: Some(last) } => {
+            matches!(last.reason, RetryReason::Wire(Cause::Timeout(_)))
+        }
+        _ => true,
+    }
+}
+
 /// Why the outcome of a start or a message is unknown, by the name of the option that set the deadline.
 fn why_unknown(start_kind: &StartKind, reason: &UnknownReason) -> String {
     match start_kind {
         _ if !reason.is_deadline() => reason.to_string(),
         // What was done about the task is told there.
         StartKind::Message(_) => format!("--timeout was reached: {reason}"),
+        // The reply was lost before, or could not be used, and its task was looked for since.
+        _ if !is_silent(reason) => {
+            format!("--timeout was reached before it was known what the start did: {reason}")
+        }
         _ => "--timeout was reached before the server answered.".to_owned(),
     }
 }

@@ -277,6 +277,27 @@ follow: taskward watch 'a2a:SIM/agents/echo#TASK' --allow-origin SIM
 
 /// Rows: P15.
 #[test]
+fn a_timeout_before_the_task_of_a_start_is_found_tells_what_became_of_the_reply() {
+    let world = world("");
+    let lost = Fault::LostReplyAfterApply { after_bytes: 0 };
+    world.sim.set_faults(vec![
+        FaultRule::new(lost).on("send_streaming_message"),
+        FaultRule::new(Fault::CloseBeforeHead).on("list_tasks"),
+    ]);
+    let agent = world.agent("echo");
+    let run = ["run", "--agent", &agent, "Hi", "--speed", "20"];
+    let ended = world.a2a(&[&run[..], &["--timeout", "10s"]].concat());
+    assert_eq!(ended.code, 5, "{ended:?}");
+    ended.says(&[
+        "error: the task may have been started\n",
+        "  --timeout was reached before it was known what the start did: the connection ",
+        "  Nothing was sent again.\n",
+        "intent ",
+    ]);
+}
+
+/// Rows: P15.
+#[test]
 fn a_start_that_made_no_task_is_searched_for_and_never_sent_again() {
     let world = world("");
     let url = world.sim.url();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use taskward_core::{Error, ErrorKind, Event, Operation, Outcome, Output as _, Policy, RunResult};
 use taskward_core::{Provider, TaskId};
+use taskward_providers::a2a::A2a;
 use taskward_providers::agent_harness::{AgentHarness, operations as h};
 use taskward_providers::nanonets::{Nanonets, operations as n};
 
@@ -114,6 +115,36 @@ fn a_run_is_watched_past_the_replies_and_events_of_another() -> Result {
         !reported.contains("elsewhere") && !reported.contains("theirs"),
         "{reported}"
     );
+    Ok(())
+}
+
+/// Returns a reply over JSON-RPC.
+fn result(task: &str) -> String {
+    ok(&format!(r#"{{"jsonrpc":"2.0","id":1,"result":{task}}}"#))
+}
+
+const AGENTS_THEIRS: &str = r#"{"id":"theirs","status":{"state":"TASK_STATE_FAILED"},"artifacts":[{"parts":[{"text":"elsewhere"}]}]}"#;
+
+/// Rows: D22.
+#[test]
+fn a_task_of_an_agent_is_watched_past_the_replies_of_another() -> Result {
+    let ours = r#"{"id":"ours","status":{"state":"TASK_STATE_COMPLETED"},"artifacts":[{"parts":[{"text":"ours"}]}]}"#;
+    let works = r#"{"id":"ours","status":{"state":"TASK_STATE_WORKING"}}"#;
+    // The agent that is assumed without a card has one place for all calls.
+    let server = server(&[
+        ("/", &result(AGENTS_THEIRS)),
+        ("/", &result(works)),
+        ("/", &result(AGENTS_THEIRS)),
+        ("/", &result(ours)),
+    ]);
+    let (outcome, reported) = watch::<A2a>(&server)?;
+    let answer = outcome.into_answer()?;
+    assert_eq!(answer.text().as_deref(), Some("ours"));
+    assert!(
+        !reported.contains("elsewhere") && !reported.contains("theirs"),
+        "{reported}"
+    );
+    assert_eq!(reported.matches("Foreign").count(), 2, "{reported}");
     Ok(())
 }
 
