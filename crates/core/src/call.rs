@@ -215,7 +215,8 @@ impl<O: Operation> Call<O> {
             @ (RetryDecision::Exhausted | RetryDecision::Final | RetryDecision::Unknown) => {
                 let maybe = self.maybe || retry::may_have_happened(&error, &self.policy.retry);
                 // A request that may be repeated may still have changed something on the server.
-                let changed = maybe && !self.request.method().is_safe();
+                let is_read = self.request.method().is_safe() || self.operation.is_read();
+                let changed = maybe && !is_read;
                 let mut error = error_of(error, self.now, self.attempts);
                 if changed || decided == RetryDecision::Unknown {
                     error = error.into_unknown(None);

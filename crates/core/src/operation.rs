@@ -55,6 +55,12 @@ pub trait Operation {
         false
     }
 
+    /// Returns whether the operation changes nothing, whatever the method of its request is: JSON-RPC reads by POST. What
+    /// becomes of it is never unknown. A GET or HEAD needs not say so.
+    fn is_read(&self) -> bool {
+        false
+    }
+
     /// Builds the request.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use taskward_core::{Error, ErrorKind, Event, Operation, Outcome, Output as _, Policy, RunResult};
 use taskward_core::{Provider, TaskId};
-use taskward_providers::a2a::A2a;
+use taskward_providers::a2a::{A2a, operations as a};
 use taskward_providers::agent_harness::{AgentHarness, operations as h};
 use taskward_providers::nanonets::{Nanonets, operations as n};
 
@@ -171,6 +171,9 @@ fn one_read_of_another_task_is_an_error_that_tells_nothing_of_it() -> Result {
     )?);
     let events = h::ListRunEvents::new("ours");
     told_nothing(&refused::<AgentHarness, _>(&server, events)?);
+    let server = super::lists::server(&[("/", &result(AGENTS_THEIRS))]);
+    let read = a::GetTask::new(&A2a::default(), "ours");
+    told_nothing(&refused::<A2a, _>(&server, read)?);
     Ok(())
 }
 

@@ -108,6 +108,10 @@ impl Operation for GetExtendedAgentCard {
     type Output = AgentCard;
     const NAME: &'static str = "GetExtendedAgentCard";
 
+    fn is_read(&self) -> bool {
+        true
+    }
+
     fn request(&self) -> Result<Request, BuildError> {
         self.agent.request(&Call {
             method: Self::NAME,

@@ -156,6 +156,10 @@ impl Operation for GetTaskPushNotificationConfig {
     type Output = TaskPushNotificationConfig;
     const NAME: &'static str = "GetTaskPushNotificationConfig";
 
+    fn is_read(&self) -> bool {
+        true
+    }
+
     fn request(&self) -> Result<Request, BuildError> {
         self.agent.request(&Call {
             method: Self::NAME,
@@ -216,6 +220,10 @@ impl ListTaskPushNotificationConfigs {
 impl Operation for ListTaskPushNotificationConfigs {
     type Output = ListTaskPushNotificationConfigsResponse;
     const NAME: &'static str = "ListTaskPushNotificationConfigs";
+
+    fn is_read(&self) -> bool {
+        true
+    }
 
     fn request(&self) -> Result<Request, BuildError> {
         let size = self.page_size.map(|size| size.to_string());

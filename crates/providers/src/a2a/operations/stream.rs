@@ -118,6 +118,10 @@ impl Operation for SubscribeToTask {
     type Output = LenientList<TaskEvent>;
     const NAME: &'static str = "SubscribeToTask";
 
+    fn is_read(&self) -> bool {
+        true
+    }
+
     fn request(&self) -> Result<Request, BuildError> {
         let (verb, body) = match self.method {
             SubscribeMethod::Get => (Method::GET, RestBody::None),

@@ -119,6 +119,10 @@ impl Operation for GetTask {
         true
     }
 
+    fn is_read(&self) -> bool {
+        true
+    }
+
     fn request(&self) -> Result<Request, BuildError> {
         let history = self.history_length.map(|length| length.to_string());
         let target = Target::new("/tasks").segment(&self.task)?;
@@ -224,6 +228,10 @@ impl ListTasks {
 impl Operation for ListTasks {
     type Output = ListTasksResponse;
     const NAME: &'static str = "ListTasks";
+
+    fn is_read(&self) -> bool {
+        true
+    }
 
     fn request(&self) -> Result<Request, BuildError> {
         let params = ListTasksParams {
