@@ -404,3 +404,24 @@ fn doctor_examines_the_agent_whose_url_is_given_by_its_own_card() {
     assert_eq!(wrong.code, 2, "{wrong:?}");
     wrong.says(&["--agent is not for Nanonets"]);
 }
+
+#[test]
+fn tasks_of_one_agent_are_watched_together_and_those_of_several_by_several_commands() {
+    let world = World::new();
+    let origin = world.sim.url();
+    let (one, two, other) = (
+        world.a2a_task("echo"),
+        world.a2a_task("echo"),
+        world.a2a_task("work"),
+    );
+    let together = world.a2a(&["watch", &one, &two, "--allow-origin", &origin]);
+    assert_eq!(together.code, 0, "{together:?}");
+    let before = world.sim.requests().len();
+    let apart = world.a2a(&["watch", &one, &other, "--allow-origin", &origin]);
+    assert_eq!(apart.code, 2, "{apart:?}");
+    apart.says(&[
+        "tasks of several agents are watched by several commands",
+        "They are on different servers.",
+    ]);
+    assert_eq!(world.sim.requests().len(), before);
+}
