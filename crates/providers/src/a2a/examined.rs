@@ -11,6 +11,7 @@ use super::assumptions::{ASSUMPTIONS, content, state};
 use super::binding::with_version;
 use super::job::StartHow;
 use super::operations::{GetTask, ListTasks, SubscribeToTask};
+use super::provider::NEWEST;
 use super::status::State;
 use super::types::AgentCard;
 use super::{A2a, CardUrl, Job};
@@ -214,7 +215,7 @@ const PROBES: &[Probe] = &[
     Probe::read("ListTasks", "tasks of the conversation", |known| {
         // The conversation of a start has the start's key as its id.
         let list = ListTasks::new(&agent(known)?).context(known.get("key")?);
-        Some(list.history(20).request())
+        Some(list.history(NEWEST).request())
     })
     .at(Stage::Started),
     Probe::read("GetTask", "poll", |known| {

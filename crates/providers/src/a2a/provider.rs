@@ -26,7 +26,7 @@ use super::status::{State, state_of, status_of};
 use super::types::{ListTasksResponse, Message, SendMessageResponse, Task, TaskStatus};
 
 /// How many of the newest messages are read to find one of ours: LangGraph refuses to show more.
-const NEWEST: u32 = 10;
+pub(super) const NEWEST: u32 = 10;
 /// How many tasks a page of the search has.
 const PAGE: u32 = 100;
 
