@@ -5,6 +5,7 @@
 //! - `cargo run --release --bin count sse` prints the rows of one bench.
 //! - `cargo run --release --bin transport` prints what whole polls and uploads cost over loopback, beside peers, with
 //!   the server in a process of its own.
+//! - `cargo run --release --bin pace` prints how many polls a task costs and how late its end is seen.
 //! - `cargo bench` measures the same contenders with criterion, `cargo bench sse` those of one bench.
 //!
 //! Both run every [`Contender`] in one process, so that rows of one table can be compared.
@@ -14,6 +15,7 @@ mod contender;
 mod decode;
 pub mod figures;
 mod machine;
+pub mod pace;
 mod sse;
 mod stream;
 pub mod transport;

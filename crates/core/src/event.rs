@@ -26,13 +26,13 @@ pub struct Status {
     /// The same by the server's clock, if it can be parsed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since_millis: Option<Timestamp>,
-    /// How long the server asks to wait before the next read.
+    /// How long the server expects the task to work still. The next poll comes a little before, within half a minute.
     #[serde(
         default,
         with = "crate::time::stored::optional",
         skip_serializing_if = "Option::is_none"
     )]
-    pub poll_hint: Option<Duration>,
+    pub time_left: Option<Duration>,
 }
 
 impl Status {
@@ -44,7 +44,7 @@ impl Status {
             known: true,
             since: None,
             since_millis: None,
-            poll_hint: None,
+            time_left: None,
         }
     }
 
@@ -55,7 +55,7 @@ impl Status {
             known: false,
             since: None,
             since_millis: None,
-            poll_hint: None,
+            time_left: None,
         }
     }
 

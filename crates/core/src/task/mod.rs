@@ -485,7 +485,7 @@ impl<P: Provider> Task<P> {
             && follow.stream.end.is_none()
         {
             // The stream now reports what happens; status polls only cross-check it.
-            follow.poll_again(&mut cx, None);
+            follow.poll_again(&mut cx);
         }
     }
 

@@ -22,6 +22,8 @@ use super::poll_interval::PollInterval;
 pub(super) struct Poller {
     next: NextPoll,
     interval: PollInterval,
+    /// What the last good status reply says about when to poll next.
+    hint: Option<PollHint>,
     /// The limits of a status read, before a deadline shortens them.
     status_limits: Limits,
     /// The status request, built once: it is sent more often than any other.
@@ -33,6 +35,18 @@ pub(super) struct Poller {
     /// The reads that have to confirm that the task is gone.
     pub(super) not_found: Option<NotFound>,
 }
+
+/// When a server would be polled next, of a task that it says is still at work.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum PollHint {
+    /// It asks to wait so long.
+    Wait(Duration),
+    /// It expects the task to work for so long.
+    TimeLeft(Duration),
+}
+
+/// The longest wait for a task that is said to work for long: what is expected may come sooner.
+const LONGEST_BY_TIME_LEFT: Duration = Duration::from_secs(30);
 
 /// A planned read of the task.
 #[derive(Debug, Clone)]
@@ -62,6 +76,7 @@ impl Poller {
                 why: WaitReason::PollInterval,
             },
             interval: PollInterval::new(policy.poll_backoff),
+            hint: None,
             status_limits: policy.limits.of(Kind::Status, Safety::Repeatable, None),
             status_request: None,
             last_polled_at: None,
@@ -95,16 +110,40 @@ impl Poller {
         self.plan(self.next.read, due, why);
     }
 
-    /// Returns the time of the next poll: the largest of the server's hint, the floor and the schedule's wait with
-    /// jitter.
-    pub(super) fn schedule<P: Provider>(
-        &mut self,
-        env: &mut Env<P>,
-        hint: Option<Duration>,
-    ) -> Timestamp {
+    /// Returns the time of the next poll, and why then: the server's hint, or else the schedule's wait with its jitter; never
+    /// less than the floor.
+    pub(super) fn schedule<P: Provider>(&mut self, env: &mut Env<P>) -> (Timestamp, WaitReason) {
         let wait = self.interval.next(env.rng.u8(..));
-        let hint = hint.map_or(0, |hint| millis(hint.min(crate::failure::MAX_HINT)));
-        Timestamp::from_millis(env.now.as_millis().saturating_add(wait.max(hint)))
+        let (wait, why) = match self.hint.take() {
+            None => (wait, WaitReason::PollInterval),
+            Some(PollHint::Wait(asked)) => {
+                let most = crate::failure::MAX_HINT;
+                (millis(asked.min(most)), WaitReason::ServerDelay)
+            }
+            // A little early: what comes then is small, and a poll that comes late is not.
+            Some(PollHint::TimeLeft(left)) => {
+                let most = LONGEST_BY_TIME_LEFT;
+                (
+                    millis(left.min(most * 2) * 4 / 5).min(millis(most)),
+                    WaitReason::ServerDelay,
+                )
+            }
+        };
+        let wait = wait.max(self.interval.floor);
+        (
+            Timestamp::from_millis(env.now.as_millis().saturating_add(wait)),
+            why,
+        )
+    }
+
+    /// Stores what a good status reply asks for.
+    pub(super) fn hinted(&mut self, hint: Option<PollHint>) {
+        self.hint = hint;
+    }
+
+    /// Stores how long the task is expected to work, unless the reply asked for a wait.
+    pub(super) fn expects(&mut self, left: Duration) {
+        self.hint.get_or_insert(PollHint::TimeLeft(left));
     }
 
     /// Restarts the schedule, because something changed.
@@ -136,6 +175,8 @@ impl Poller {
         let Self {
             next: NextPoll { read, due, why: _ },
             interval,
+            // What it said is in the time that is due.
+            hint: _,
             // They follow from the policy and the id.
             status_limits: _,
             status_request: _,

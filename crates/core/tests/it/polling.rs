@@ -792,3 +792,49 @@ fn a_foreign_report_changes_nothing_and_an_abandoned_one_is_a_failed_poll() {
     assert_eq!(world.drive(task), outcome("succeeded 42"));
     assert_eq!(world.count("retrying 1"), 1);
 }
+
+/// Sets the header of each status reply.
+fn asking_to_wait(world: &mut World, wait: &'static str) {
+    world.rewrite = Box::new(move |path, _, reply| {
+        if path == "/t/t1" {
+            let wait = wait.parse().expect("a header value");
+            reply.head.headers.insert("retry-after", wait);
+        }
+    });
+}
+
+#[test]
+fn the_wait_that_a_good_reply_asks_for_is_honoured_in_both_directions() {
+    let gaps = |wait| {
+        let mut world = World::new(&[Work(60_000), Complete("42")]);
+        asking_to_wait(&mut world, wait);
+        assert_eq!(world.run(), outcome("succeeded 42"), "{wait}");
+        let sent = world.status_sent.windows(2).map(|pair| pair[1] - pair[0]);
+        sent.collect::<Vec<_>>()
+    };
+    let waits = gaps("3");
+    assert_eq!(
+        waits.iter().max(),
+        Some(&3020),
+        "not ten seconds: {waits:?}"
+    );
+    assert_eq!(gaps("20"), [20_020, 20_020, 20_020]);
+    // Nobody is polled more often than once a second, whatever the server says; and the past is no wait.
+    assert!(gaps("0").iter().all(|gap| *gap == 1020), "{:?}", gaps("0"));
+    assert_eq!(gaps("-5"), gaps("tomorrow"));
+    // Ten years in each reply: the task is over in a minute, and is seen after five.
+    assert_eq!(gaps("315360000"), [300_020]);
+}
+
+#[test]
+fn the_first_status_does_not_restart_the_schedule_and_a_changed_one_does() {
+    let mut world = World::new(&[Work(20_000), Show("reviewing", 20_000), Complete("42")]);
+    assert_eq!(world.run(), outcome("succeeded 42"));
+    let gaps: Vec<u64> = world
+        .status_sent
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .collect();
+    let slower = [1520, 2270, 3395, 5082, 7613];
+    assert_eq!(gaps, [&slower[..], &[1020], &slower].concat());
+}

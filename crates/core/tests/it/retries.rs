@@ -552,7 +552,7 @@ fn two_hundred_tasks_in_a_storm_ask_less_than_without_it_and_never_all_at_once()
         // The first of them come as they would have; those who come back come back apart.
         let later = storm.start + 30_000..storm.end;
         let most = most_at_once(&fleet.sent, later);
-        assert!(most <= 30, "{hints:?}: {most} of {TASKS} in one second");
+        assert!(most <= 40, "{hints:?}: {most} of {TASKS} in one second");
     }
 }
 

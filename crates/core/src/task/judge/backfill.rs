@@ -305,7 +305,7 @@ impl<P: Provider> Follow<P> {
             match self.deferred.take() {
                 Some(result) => return self.apply(cx, result),
                 None if self.stream.end.is_some() => {}
-                None => self.poll_again(cx, None),
+                None => self.poll_again(cx),
             }
             Move::Stay
         })

@@ -91,7 +91,10 @@ impl Fetching {
         };
         let now = cx.env.now;
         let asked = error.as_ref().and_then(|error| error.retry_after(now));
-        let due = poller.schedule(cx.env, asked);
+        let (due, _) = poller.schedule(cx.env);
+        let due = asked.map_or(due, |asked| {
+            due.max(now.after(asked.min(crate::failure::MAX_HINT)))
+        });
         self.tries += 1;
         if self.tries == 1 {
             // Patience begins at the first failure: the first read alone may have taken as long.

@@ -26,7 +26,7 @@ use super::cancel::{CancelReply, CancelState};
 use super::follow::{Cx, Follow, StatusFreshness};
 use super::link::{Purpose, Read};
 use super::phase::{Move, Phase, Terminal};
-use super::poller::{NOT_FOUND_READS, NotFound};
+use super::poller::{NOT_FOUND_READS, NotFound, PollHint};
 use super::stream::asked::LastWait;
 use super::stream::{Aftermath, CROSS_CHECK, LULL, QUIET, StreamState};
 use super::{Task, TurnState};
@@ -149,6 +149,10 @@ impl<P: Provider> Follow<P> {
         };
         budget.succeeded();
         self.poller.succeeded();
+        if read == Read::Status {
+            let asked = reply.head.retry_after(cx.env.now);
+            self.poller.hinted(asked.map(PollHint::Wait));
+        }
         cx.env.liveness.last_reply_at = Some(cx.env.now);
         if cx.env.can().stream
             && read == Read::Status
@@ -280,7 +284,7 @@ impl<P: Provider> Follow<P> {
             .env
             .now
             .after(std::time::Duration::from_millis(wait))
-            .max(self.poller.schedule(cx.env, None));
+            .max(self.poller.schedule(cx.env).0);
         cx.out.events.push(Event::Retrying {
             attempt: self.poller.failed,
             failed: error.record(),
@@ -322,7 +326,7 @@ impl<P: Provider> Follow<P> {
                 ..not_found
             });
             return ControlFlow::Continue((
-                self.poller.schedule(cx.env, None),
+                self.poller.schedule(cx.env).0,
                 WaitReason::NotVisibleYet,
             ));
         }
@@ -364,19 +368,19 @@ impl<P: Provider> Follow<P> {
                 let reason = |asked: &Question| by_conversation(asked, None, ours);
                 self.questions.paused = false;
                 self.questions.withdraw(reason, &mut cx.out.events);
-                self.poll_again(cx, None);
+                self.poll_again(cx);
             }
             PollResult::Asking(questions) => self.apply_asking(cx, questions),
             // What was reported before stays valid until a read says more.
             PollResult::Unclear => {
-                self.poll_again(cx, None);
+                self.poll_again(cx);
                 self.tell_unclear(cx);
             }
             PollResult::Waiting(status) => {
                 self.record_status(cx, status);
                 self.questions.paused = false;
                 self.ask_as_events_tell(cx);
-                self.poll_again(cx, None);
+                self.poll_again(cx);
             }
             PollResult::ReadFirst(ReadKind::Result, status) => {
                 self.record_status(cx, status);
@@ -390,7 +394,7 @@ impl<P: Provider> Follow<P> {
                 self.poller.read_now(Read::first(&read), cx.env.now);
             }
             // Only a result read brings the answer; here it only shows that there is one.
-            PollResult::Ready(_) => self.poll_again(cx, None),
+            PollResult::Ready(_) => self.poll_again(cx),
             PollResult::Succeeded(status, output) => {
                 self.record_status(cx, status);
                 let id = self.id.clone();
@@ -410,14 +414,13 @@ impl<P: Provider> Follow<P> {
     fn apply_unasked(&mut self, cx: &mut Cx<'_, P>, status: Status, paused: bool) {
         self.freshness = StatusFreshness::Current;
         let was_paused = std::mem::replace(&mut self.questions.paused, paused);
-        let hint = status.poll_hint;
         let news = (paused && !was_paused).then(|| Event::Paused(status.clone()));
         self.record_status(cx, status);
         self.withdraw_asked(cx);
         if let Some(news) = news {
             cx.out.events.push(news);
         }
-        self.poll_again(cx, hint);
+        self.poll_again(cx);
     }
 
     /// Reports once that the status has not changed for long, where the server says since when it has been the same.
@@ -448,7 +451,7 @@ impl<P: Provider> Follow<P> {
             let questions = questions.map(|shown| self.with_words(cx, shown)).collect();
             self.questions.offer(questions, reason, &mut cx.out.events);
         }
-        self.poll_again(cx, None);
+        self.poll_again(cx);
     }
 
     /// Adds the words to a new question that a read shows without any, if an event or another reply has said them.
@@ -537,16 +540,17 @@ impl<P: Provider> Follow<P> {
         }
     }
 
-    /// Reports a changed status; a change restarts the polling schedule.
+    /// Reports a changed status; a change restarts the polling schedule. The first status is no change: a task that works for
+    /// a second has no reason to be polled as often as one that moves on.
     pub(super) fn record_status(&mut self, cx: &mut Cx<'_, P>, status: Status) {
-        if self
-            .status
-            .as_ref()
-            .is_some_and(|last| last.raw == status.raw)
-        {
-            return;
+        if let Some(left) = status.time_left {
+            self.poller.expects(left);
         }
-        self.poller.restart();
+        match &self.status {
+            Some(last) if last.raw == status.raw => return,
+            Some(_) => self.poller.restart(),
+            None => {}
+        }
         cx.env.liveness.last_change_at = Some(cx.env.now);
         cx.out.events.push(Event::Status(status.clone()));
         self.status = Some(status);
@@ -574,10 +578,10 @@ impl<P: Provider> Follow<P> {
     }
 
     /// Plans the next poll by the schedule.
-    pub(super) fn poll_again(&mut self, cx: &mut Cx<'_, P>, hint: Option<std::time::Duration>) {
+    pub(super) fn poll_again(&mut self, cx: &mut Cx<'_, P>) {
         if !cx.env.can().stream {
-            let due = self.poller.schedule(cx.env, hint);
-            return self.poller.plan(Read::Status, due, poll_reason(hint));
+            let (due, why) = self.poller.schedule(cx.env);
+            return self.poller.plan(Read::Status, due, why);
         }
         if self.stream.end.is_some() {
             return self.read_again_after_end(cx);
@@ -602,7 +606,7 @@ impl<P: Provider> Follow<P> {
                 let due = cx.env.now.after(so_far.clamp(QUIET, CROSS_CHECK));
                 (due, WaitReason::CrossCheck)
             }
-            Some(_) | None => (self.poller.schedule(cx.env, hint), poll_reason(hint)),
+            Some(_) | None => self.poller.schedule(cx.env),
         };
         self.poller.plan(Read::Status, due, why);
     }
@@ -663,14 +667,6 @@ impl<P: Provider> Follow<P> {
         let cancel = cx.cancel.result(cx.link);
         cx.cancel
             .outcome(Some(&self.id), cx.clocks, self.status.clone(), cancel)
-    }
-}
-
-/// Returns why a poll is planned: by the schedule, or because the server asked for this wait.
-fn poll_reason(hint: Option<std::time::Duration>) -> WaitReason {
-    match hint {
-        Some(_) => WaitReason::ServerDelay,
-        None => WaitReason::PollInterval,
     }
 }
 

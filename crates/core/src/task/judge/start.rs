@@ -260,7 +260,7 @@ impl<P: Provider> Task<P> {
         });
         self.step(Move::Follow(created, None));
         if let Phase::Following(follow) = &mut self.phase {
-            let due = follow.poller.schedule(&mut self.env, None);
+            let (due, _) = follow.poller.schedule(&mut self.env);
             follow.poller.postpone(due, WaitReason::PollInterval);
         }
         let how = self.env.policy.on_interrupt;

@@ -293,7 +293,7 @@ impl<P: Provider> Follow<P> {
         match self.turn.as_ref().map(|turn| &turn.state) {
             // What is shown may be from before the message; a read with its proof decides.
             Some(TurnState::Baseline | TurnState::Unproven { .. } | TurnState::Sending { .. }) => {
-                self.poll_again(cx, None);
+                self.poll_again(cx);
                 Move::Stay
             }
             Some(TurnState::Proven | TurnState::Lost { .. } | TurnState::Undelivered { .. })
@@ -334,7 +334,7 @@ impl<P: Provider> Follow<P> {
         }
         if first {
             // From now on status polls only cross-check the stream.
-            self.poll_again(cx, None);
+            self.poll_again(cx);
         }
         self.take_contiguous(cx, *event);
         self.postpone_check(cx);
@@ -694,9 +694,8 @@ impl<P: Provider> Follow<P> {
         self.stream.interruption = Interruption::AtRest;
         self.stream.health.fail();
         if self.poller.planned().due > cx.env.now {
-            let due = self.poller.schedule(cx.env, None);
-            self.poller
-                .plan(Read::Status, due, WaitReason::PollInterval);
+            let (due, why) = self.poller.schedule(cx.env);
+            self.poller.plan(Read::Status, due, why);
         }
         self.stream_backoff(cx, None, budget)
     }

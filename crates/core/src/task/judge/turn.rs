@@ -83,7 +83,7 @@ impl<P: Provider> Follow<P> {
             | PollResult::Paused(_)
             | PollResult::Unknown(_)
             | PollResult::Events(_) => {
-                self.poll_again(cx, None);
+                self.poll_again(cx);
                 Move::Stay
             }
         }
@@ -168,7 +168,7 @@ impl<P: Provider> Follow<P> {
                     reason: UnavailableReason::NothingNew,
                 });
             }
-            (Read::Questions, _) => self.poll_again(cx, None),
+            (Read::Questions, _) => self.poll_again(cx),
             // The task paused or ended, before or after our message: the conversation shows which.
             (
                 _,
@@ -186,7 +186,7 @@ impl<P: Provider> Follow<P> {
                 if let PollResult::Unknown(status) | PollResult::Paused(status) = result {
                     self.record_status(cx, status);
                 }
-                self.poll_again(cx, None);
+                self.poll_again(cx);
             }
         }
         Move::Stay

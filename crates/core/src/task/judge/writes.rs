@@ -685,7 +685,7 @@ impl<P: Provider> Follow<P> {
         }
         self.poller.restart();
         if next.is_stay() {
-            self.poll_again(cx, None);
+            self.poll_again(cx);
         }
         cx.out.save.need();
         self.update_clock(cx);

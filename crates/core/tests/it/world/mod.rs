@@ -174,6 +174,9 @@ pub(crate) fn run_streamed(world: &mut World) -> Ended {
 
 pub(crate) fn policy() -> Policy {
     let mut policy = Policy::default();
+    // Waits that a reader of a trace can add up.
+    policy.poll_backoff.first = std::time::Duration::from_secs(1);
+    policy.poll_backoff.growth_percent = 50;
     policy.poll_backoff.jitter_percent = 0;
     policy
 }
