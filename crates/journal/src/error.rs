@@ -73,7 +73,7 @@ pub(crate) fn failed(what: &'static str, path: &Path, source: io::Error) -> Jour
 
 #[cfg(feature = "sqlite")]
 impl From<rusqlite::Error> for JournalError {
-    /// Of a database that is named by [`at`](JournalError::at).
+    /// Of a database that is yet to be named.
     fn from(source: rusqlite::Error) -> Self {
         Self::Database {
             path: PathBuf::new(),
