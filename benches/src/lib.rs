@@ -6,6 +6,7 @@
 //! - `cargo run --release --bin transport` prints what whole polls and uploads cost over loopback, beside peers, with
 //!   the server in a process of its own.
 //! - `cargo run --release --bin pace` prints how many polls a task costs and how late its end is seen.
+//! - `cargo run --release --bin crowd` follows ten thousand tasks at once, with few descriptors on a slow server.
 //! - `cargo bench` measures the same contenders with criterion, `cargo bench sse` those of one bench.
 //!
 //! Both run every [`Contender`] in one process, so that rows of one table can be compared.

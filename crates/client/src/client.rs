@@ -12,6 +12,7 @@ use crate::connection::ConnectionSettings;
 use crate::exchange::Endpoint;
 use crate::settings::{Access, Settings};
 use crate::transport::{Destination, Transport};
+use crate::turns::Turns;
 
 /// How a client waits: [`Async`] or [`Blocking`].
 pub trait Flavour<T>: sealed::Flavour<T> {}
@@ -211,6 +212,13 @@ impl<P: Provider, T: Transport, F> Builder<P, T, F> {
         self
     }
 
+    /// Sets how many connections to the server are in use at once: 64 by default. A request beyond them waits for its turn,
+    /// in the order in which they came; that wait counts to no limit of the request. An open event stream is not counted.
+    pub fn max_connections(mut self, most: usize) -> Self {
+        self.settings.most_connections = most;
+        self
+    }
+
     /// Sets the policy by which tasks and calls are followed unless a [`Run`](crate::Run) has its own.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.settings.policy = policy;
@@ -253,6 +261,7 @@ impl<P: Provider, T: Transport, F> Builder<P, T, F> {
             origin: settings.origin,
             credential: settings.credential,
             agent: settings.agent,
+            turns: Turns::new(settings.most_connections),
         };
         let inner = Inner {
             provider: self.provider,

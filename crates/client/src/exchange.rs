@@ -15,6 +15,7 @@ use crate::clock::later;
 use crate::reply::{self, BodyCollector, BodyPlan, Report, StreamMode};
 use crate::trace;
 use crate::transport::{BodyReading, StreamCloser, TransportFailure, TransportRequest};
+use crate::turns::Turns;
 
 /// A server, the credential that goes there and nowhere else, if there is one, and the way there.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Endpoint<T> {
     pub(crate) origin: Origin,
     pub(crate) credential: Option<Credential>,
     pub(crate) agent: HeaderValue,
+    /// How many exchanges are under way at once.
+    pub(crate) turns: Turns,
 }
 
 /// One exchange, redirects of the same origin included, without its waits.
@@ -71,6 +74,16 @@ impl<T> ExchangeSteps<T> {
             started: Instant::now(),
             span,
         }
+    }
+
+    /// Returns whether an event stream is opened, and not read to its end.
+    pub(crate) fn opens_stream(&self) -> bool {
+        self.streams == StreamMode::Open
+    }
+
+    /// Begins once its turn has come: the wait for it counts to no limit.
+    pub(crate) fn begin(&mut self) {
+        self.started = Instant::now();
     }
 
     fn until(&self) -> Option<Instant> {

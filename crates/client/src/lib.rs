@@ -44,6 +44,7 @@ pub mod testing;
 mod tls;
 mod trace;
 pub mod transport;
+mod turns;
 
 #[cfg(feature = "async")]
 pub use asynchronous::{AsyncClient, AsyncHandle};

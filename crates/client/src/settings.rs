@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::turns::MOST_CONNECTIONS;
 use http::HeaderValue;
 use taskward_core::{
     ConfigError, Credential, Error, ErrorKind, Journal, NamedOrigins, Origin, Policy,
@@ -27,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) connect: Option<Duration>,
     /// Longest silence in the middle of a reply, when it is not the policy's.
     pub(crate) idle: Option<Duration>,
+    /// How many connections are in use at once.
+    pub(crate) most_connections: usize,
     /// The program built on top, for `User-Agent`.
     pub(crate) agent: Option<String>,
     /// Where followed tasks are stored.
@@ -48,6 +51,7 @@ pub(crate) struct Checked {
     /// The credential, which may go to that server, and to the origins that were named.
     pub(crate) credential: Option<Credential>,
     pub(crate) named: NamedOrigins,
+    pub(crate) most_connections: usize,
     /// What `User-Agent` says.
     pub(crate) agent: HeaderValue,
     /// The policy, with the limits that were given besides it.
@@ -77,6 +81,7 @@ impl Settings {
             policy: Policy::default(),
             connect: None,
             idle: None,
+            most_connections: MOST_CONNECTIONS,
             agent: None,
             journal: None,
         }
@@ -115,6 +120,10 @@ impl Settings {
             named.check(&origin)?;
             self.check_place(credential, &origin)?;
         }
+        if self.most_connections == 0 {
+            let why = "with max_connections(0) nothing could be sent: give 1 or more";
+            return Err(ConfigError::new(why));
+        }
         let mut policy = self.policy;
         policy.limits.connect = self.connect.unwrap_or(policy.limits.connect);
         policy.limits.idle = self.idle.unwrap_or(policy.limits.idle);
@@ -122,6 +131,7 @@ impl Settings {
             origin,
             credential,
             named,
+            most_connections: self.most_connections,
             agent: user_agent(self.agent.as_deref())?,
             policy,
             journal: self.journal,

@@ -11,6 +11,7 @@ use tracing::Span;
 use crate::exchange::{self, AfterHead, Endpoint, ExchangeSteps, whole};
 use crate::reply::{self, BodyCollector, StreamMode};
 use crate::transport::{AsyncBody as _, AsyncTransport, BodyReading, ProgressCell, Transport};
+use crate::turns::{STUCK, Turn, Waiting};
 
 /// An open stream of events.
 pub(super) type EventStream<T> = exchange::EventStream<T, <T as Transport>::Body>;
@@ -23,12 +24,16 @@ pub(super) struct Exchange<T: AsyncTransport> {
     steps: ExchangeSteps<T>,
     /// How far the request has come that is being sent.
     progress: Arc<ProgressCell>,
+    /// While it is under way.
+    turn: Option<Turn>,
     state: State<T>,
 }
 
 enum State<T: AsyncTransport> {
     /// Nothing was sent yet.
     New,
+    /// Others are under way; nothing was sent yet. At the end of the second it is looked whether any of them moves.
+    Queued(Waiting, T::Wait),
     Sending(T::Exchange),
     Receiving(Head, T::Body, BodyCollector),
 }
@@ -44,6 +49,7 @@ impl<T: AsyncTransport> Exchange<T> {
         Self {
             steps: ExchangeSteps::new(endpoint, request, limits, streams, None, span),
             progress: Arc::default(),
+            turn: None,
             state: State::New,
         }
     }
@@ -59,6 +65,7 @@ impl<T: AsyncTransport> Exchange<T> {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Report<T>> {
         let span = self.steps.span.clone();
         let result = ready!(span.in_scope(|| self.poll_result(cx)));
+        self.turn = None;
         Poll::Ready(self.steps.conclude(result))
     }
 
@@ -66,11 +73,37 @@ impl<T: AsyncTransport> Exchange<T> {
         loop {
             match &mut self.state {
                 State::New => {
+                    if self.turn.is_none() {
+                        let endpoint = &self.steps.endpoint;
+                        let queue = endpoint.turns.of(self.steps.opens_stream());
+                        self.turn = queue.take();
+                        if self.turn.is_none() {
+                            let alarm = endpoint.transport.sleep(STUCK);
+                            self.state = State::Queued(queue.wait(), alarm);
+                            continue;
+                        }
+                    }
                     self.progress = Arc::default();
                     let transport = &self.steps.endpoint.transport;
                     let outgoing = self.steps.outgoing();
                     self.state =
                         State::Sending(transport.exchange(outgoing, self.progress.clone()));
+                }
+                State::Queued(waiting, alarm) => {
+                    let turn = match waiting.as_mut().poll(cx) {
+                        Poll::Ready(turn) => Some(turn),
+                        Poll::Pending => {
+                            ready!(Pin::new(&mut *alarm).poll(cx));
+                            let endpoint = &self.steps.endpoint;
+                            *alarm = endpoint.transport.sleep(STUCK);
+                            endpoint.turns.of(self.steps.opens_stream()).take_if_stuck()
+                        }
+                    };
+                    if turn.is_some() {
+                        self.turn = turn;
+                        self.steps.begin();
+                        self.state = State::New;
+                    }
                 }
                 State::Sending(sending) => {
                     let reply = ready!(Pin::new(sending).poll(cx));

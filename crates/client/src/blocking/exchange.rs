@@ -44,7 +44,15 @@ pub(super) fn exchange<T: BlockingTransport>(
         closer.cloned(),
         span.clone(),
     );
-    let result = span.in_scope(|| attempt(&mut steps));
+    let result = if steps.opens_stream() {
+        // Whoever closes it must not wait for a turn; and a thread for each stream is limit enough.
+        span.in_scope(|| attempt(&mut steps))
+    } else {
+        let endpoint = steps.endpoint.clone();
+        let _turn = endpoint.turns.block();
+        steps.begin();
+        span.in_scope(|| attempt(&mut steps))
+    };
     if let Some(closer) = closer.filter(|_| !matches!(result, Ok(Report::<T>::Stream(..)))) {
         closer.release();
     }

@@ -1,5 +1,6 @@
 //! What dropped futures and handlers that run beside the watch bring with them.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
@@ -14,11 +15,11 @@ use taskward_providers::nanonets::{Job, Nanonets};
 use taskward_sim::nanonets::DashboardAction;
 use taskward_sim::{Fault, FaultRule, Span};
 
-use crate::suite::connections::{BESIDE, CleanEnds};
+use crate::suite::connections::{BESIDE, CleanEnds, crowded};
 use crate::suite::follow::{Result, answers, job, setup};
 use crate::suite::openings::{OPENINGS, unopened, wait_until_asked};
 use crate::suite::stream::{STREAM_HEAD, Work, setup_with};
-use crate::suite::support::Probe;
+use crate::suite::support::{Probe, key};
 
 /// Nothing here takes so long, unless it never ends.
 const GUARD: Duration = Duration::from_secs(60);
@@ -377,4 +378,53 @@ async fn a_command_whose_future_is_dropped_is_withdrawn() -> Result {
     while !matches!(running.next().await?.as_deref(), Some(Event::Question(_))) {}
     assert_eq!(sim.stats().endpoints.get("cancel"), None);
     Ok(())
+}
+
+#[tokio::test]
+async fn requests_beyond_the_connections_wait_for_their_turn() {
+    let (server, peak) = crowded(3);
+    let client = Client::<Nanonets>::builder()
+        .api_key(key())
+        .base_url(&server.url())
+        .max_connections(3)
+        .build()
+        .expect("settings");
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let client = client.clone();
+        calls.spawn(async move { client.call(Probe::get()).await });
+    }
+    for reply in calls.join_all().await {
+        assert_eq!(reply.expect("a reply").body, "{}");
+    }
+    assert_eq!(peak.load(Ordering::SeqCst), 3);
+    assert_eq!(server.connections(), 3);
+    assert_eq!(server.seen().len(), 50);
+}
+
+#[tokio::test]
+async fn a_request_that_is_dropped_while_it_waits_leaves_its_turn_to_others() {
+    let (server, _) = crowded(2);
+    let client = Client::<Nanonets>::builder()
+        .api_key(key())
+        .base_url(&server.url())
+        .max_connections(1)
+        .build()
+        .expect("settings");
+    let first = client.clone();
+    let held = tokio::spawn(async move { first.call(Probe::get()).await });
+    while server.seen().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let mut waiting = Box::pin(client.call(Probe::get()));
+    let polled = std::future::poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx))).await;
+    assert!(polled.is_pending());
+    drop(waiting);
+    held.abort();
+    assert!(held.await.expect_err("aborted").is_cancelled());
+    let third = client.clone();
+    let third = tokio::spawn(async move { third.call(Probe::get()).await });
+    // The first one stays with the server, which has two of them now.
+    third.await.expect("a task").expect("a reply");
+    assert_eq!(server.seen().len(), 2);
 }

@@ -332,3 +332,33 @@ impl CleanEnds {
         (streams.count() > 0, self.beside.load(Ordering::SeqCst))
     }
 }
+
+/// Answers each request once `most` are there at the same time, or were; the other end counts how many there are.
+pub(crate) fn crowded(most: usize) -> (Server, Arc<AtomicUsize>) {
+    let (inside, peak) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (gate, highest) = (Arc::new(Gate::default()), peak.clone());
+    let server = Server::new(move |conn, _| {
+        while conn.request().is_some() {
+            let now = inside.fetch_add(1, Ordering::SeqCst) + 1;
+            peak.fetch_max(now, Ordering::SeqCst);
+            if now == most {
+                gate.open();
+            }
+            gate.wait();
+            inside.fetch_sub(1, Ordering::SeqCst);
+            conn.json("{}");
+        }
+    });
+    (server, highest)
+}
+
+#[test]
+fn a_client_without_a_connection_is_refused() {
+    let built = Client::<taskward_providers::nanonets::Nanonets>::builder()
+        .api_key(support::key())
+        .base_url("http://127.0.0.1:1")
+        .max_connections(0)
+        .build();
+    let error = built.expect_err("nothing could be sent");
+    assert!(error.to_string().contains("max_connections"), "{error}");
+}

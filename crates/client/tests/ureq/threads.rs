@@ -1,6 +1,7 @@
 //! What threads and handlers on the calling thread bring with them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use taskward_core::{
@@ -10,11 +11,11 @@ use taskward_providers::nanonets::Nanonets;
 use taskward_sim::nanonets::DashboardAction;
 use taskward_ureq::{BoxError, Client, Handle, Run, Running};
 
-use crate::suite::connections::{BESIDE, CleanEnds};
+use crate::suite::connections::{BESIDE, CleanEnds, crowded};
 use crate::suite::follow::{Result, answers, job, setup};
 use crate::suite::openings::{GUARD, OPENINGS, unopened, wait_until_asked};
 use crate::suite::stream::{STREAM_HEAD, Work, setup_with};
-use crate::suite::support::Probe;
+use crate::suite::support::{Probe, key};
 
 #[test]
 fn an_answer_from_elsewhere_makes_the_handlers_own_late() -> Result {
@@ -188,4 +189,23 @@ fn clients_and_handles_go_anywhere() {
     shared::<Handle>();
     anywhere::<Run<Nanonets>>();
     anywhere::<Running<Nanonets>>();
+}
+
+#[test]
+fn requests_beyond_the_connections_wait_for_their_turn() {
+    let (server, peak) = crowded(3);
+    let client = Client::<Nanonets>::builder()
+        .api_key(key())
+        .base_url(&server.url())
+        .max_connections(3)
+        .build()
+        .expect("settings");
+    std::thread::scope(|scope| {
+        for _ in 0..50 {
+            scope.spawn(|| assert_eq!(client.call(Probe::get()).expect("a reply").body, "{}"));
+        }
+    });
+    assert_eq!(peak.load(Ordering::SeqCst), 3);
+    assert_eq!(server.connections(), 3);
+    assert_eq!(server.seen().len(), 50);
 }
