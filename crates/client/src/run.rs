@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use taskward_core::{
-    Error, ErrorKind, EventSeq, IdempotencyKey, Job as _, Journal, NumberedEvent, OnDetach, Origin,
-    Policy, Provider, Safety, Snapshot, Source, StartAgain, StartAgainError, Task, TaskId,
+    Error, ErrorKind, EventSeq, IdempotencyKey, IntentId, Job as _, Journal, NumberedEvent,
+    OnDetach, Origin, Policy, Provider, Safety, Snapshot, Source, StartAgain, StartAgainError,
+    Task, TaskId,
 };
 
 use crate::client::{Client, Flavour};
@@ -145,6 +146,20 @@ impl<P: Provider, T: Transport, F: Flavour<T>> Run<P, T, F> {
         self
     }
 
+    /// Starts the task under a name of the caller's, such as the number of an order, once: whoever runs a job under this name
+    /// again, in whichever process, follows the task that was started under it, and the job that it then gives is not looked
+    /// at. A start of unknown outcome is sent again under its key, or its task is looked for by the id of ours that it
+    /// contains; where neither is possible nothing is sent, and the error's kind is
+    /// [`OutcomeUnknown`](taskward_core::ErrorKind): [`recover`](crate::Client::recover) names the candidates. Of two
+    /// processes that run the same name at once, one starts the task, and the other gets an error of its journal.
+    ///
+    /// The name is looked up in the journal, so that a start without one is refused; it belongs to the platform and the server
+    /// of this client.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.spec.name = Some(name.into());
+        self
+    }
+
     /// Repeats a start ([`run_again`](crate::Client::run_again)) even if a file has changed since, which is then sent as it is
     /// now, or if the outcome of the first start is unknown.
     pub fn force_new(mut self, force: bool) -> Self {
@@ -197,7 +212,21 @@ impl<P: Provider, T: Transport, F: Flavour<T>> Run<P, T, F> {
         Fingerprints::if_kept(self.journal.is_some() || self.client.inner().journal.is_some())
     }
 
-    /// Sets the task up, once its files were inspected.
+    /// Returns what is done where it may block, before the task is set up: its name is looked up, and its files are
+    /// inspected; `None` if there is nothing to do.
+    pub(crate) fn preparation(&mut self) -> Option<Preparation> {
+        if self.spec.name.is_none() && !self.spec.has_files() {
+            return None;
+        }
+        let inner = self.client.inner();
+        Some(Preparation {
+            fingerprints: self.fingerprints(),
+            journal: self.journal.clone().or_else(|| inner.journal.clone()),
+            origin: inner.endpoint.origin.to_string(),
+        })
+    }
+
+    /// Sets the task up, once it was prepared.
     pub(crate) fn into_running(self, io: F::Io) -> Result<Running<P, T, F>, Error> {
         let client = self.client;
         let inner = client.inner();
@@ -218,6 +247,13 @@ impl<P: Provider, T: Transport, F: Flavour<T>> Run<P, T, F> {
             detaching: None,
         })
     }
+}
+
+/// What a task is prepared with.
+pub(crate) struct Preparation {
+    fingerprints: Fingerprints,
+    journal: Option<Arc<dyn Journal>>,
+    origin: String,
 }
 
 /// Where a task comes from.
@@ -244,6 +280,10 @@ pub(crate) struct RunSpec<P: Provider> {
     pub(crate) policy: Option<Policy>,
     /// The caller's own idempotency key for a start.
     pub(crate) key: Option<IdempotencyKey>,
+    /// The caller's name for a start.
+    pub(crate) name: Option<String>,
+    /// The id of a start that has a name, once that was looked up.
+    intent: Option<IntentId>,
     /// Whether a start is repeated although a file has changed, or the outcome of the first start is unknown.
     pub(crate) force_new: bool,
     /// The sequence number after which an existing task reports its events.
@@ -265,6 +305,8 @@ impl<P: Provider> RunSpec<P> {
             source,
             policy: None,
             key: None,
+            name: None,
+            intent: None,
             force_new: false,
             after: None,
             work: None,
@@ -291,16 +333,58 @@ impl<P: Provider> RunSpec<P> {
         }
     }
 
-    /// Inspects the files. `fingerprints` says whether the task is stored.
+    /// Looks the name up, and inspects the files of what is started.
     ///
     /// # Errors
-    /// When one cannot be sent, or has changed since the first start of a start that is repeated.
-    pub(crate) fn inspect_files(&mut self, fingerprints: Fingerprints) -> Result<(), Error> {
+    /// When the journal cannot look it up, nobody knows what was started under it, or a file cannot be sent, or has changed
+    /// since the first start of a start that is repeated.
+    pub(crate) fn prepare(&mut self, with: &Preparation) -> Result<(), Error> {
+        self.find_named(with)?;
         let force_new = self.force_new;
+        let fingerprints = with.fingerprints;
         match self.source {
             RunSource::Again(_) => source::compare(self.sources(), fingerprints, force_new),
             _ => source::resolve(self.sources(), fingerprints),
         }
+    }
+
+    /// Takes up what was started under the name of this start, if anything was.
+    fn find_named(&mut self, with: &Preparation) -> Result<(), Error> {
+        let Some(name) = &self.name else {
+            return Ok(());
+        };
+        let refused = |why: &str| Err(Error::new(ErrorKind::Input, why.to_owned()));
+        if !matches!(self.source, RunSource::Start(_)) {
+            return refused("only a start has a name");
+        }
+        let Some(journal) = &with.journal else {
+            return refused(
+                "a start by name needs a journal, which knows what was started under it",
+            );
+        };
+        let intent = IntentId::named(P::NAME, &with.origin, name);
+        let stored = journal.stored(&intent).map_err(|error| {
+            let what =
+                format!("nothing was sent: it cannot be looked up what was started as {name:?}");
+            Error::new(ErrorKind::Local, what).with_source(error)
+        })?;
+        match stored {
+            Some(stored) if !stored.has_started_nothing() => {
+                let is_found = stored.is_repeatable() || stored.is_traceable();
+                if stored.is_unknown() && !is_found {
+                    let what = format!(
+                        "what was started as {name:?} is unknown, and nothing was sent now"
+                    );
+                    let error = Error::new(ErrorKind::OutcomeUnknown, what);
+                    return Err(error.into_unknown(Some(intent)));
+                }
+                // The key of what was started is in it.
+                self.key = None;
+                self.source = RunSource::Recover(Box::new(stored));
+            }
+            _ => self.intent = Some(intent),
+        }
+        Ok(())
     }
 
     /// Builds the task, bound to the server at `origin`; `policy` is the client's.
@@ -315,7 +399,11 @@ impl<P: Provider> RunSpec<P> {
         transport: &impl Transport,
     ) -> Result<Task<P>, Error> {
         let (on_deadline, on_interrupt) = (self.on_deadline, self.on_interrupt);
+        let intent = self.intent.clone();
         let mut task = self.task(provider, policy, transport)?;
+        if let Some(intent) = intent {
+            task = task.named(intent);
+        }
         // A cancel that the platform cannot do is refused here, before the task costs anything.
         if let Some(how) = on_deadline {
             task = task.on_deadline(how).map_err(|e| unsupported(&e))?;

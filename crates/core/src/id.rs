@@ -102,14 +102,21 @@ impl QuestionId {
     }
 
     fn digest(parts: &[&[u8]]) -> String {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        hex(&hash.finalize()[..8])
+        digest(parts, 8)
     }
 }
+
+/// Returns so many bytes of the SHA-256 over `parts` in hexadecimal characters, each part preceded by its length as eight
+/// bytes, the most significant first.
+pub(crate) fn digest(parts: &[&[u8]], bytes: usize) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hex(&hash.finalize()[..bytes])
+}
+
 text_id! {
     /// The id of one start request that may or may not have reached the server: quote it when the outcome is unknown.
     IntentId

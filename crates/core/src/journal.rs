@@ -1,6 +1,7 @@
 //! The journal that stores a task so that no crash loses it.
 
 use crate::error::BoxError;
+use crate::id::IntentId;
 use crate::snapshot::Snapshot;
 
 /// Stores tasks. The core does no I/O: how and where they are stored is up to the implementation.
@@ -13,4 +14,19 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// Returns an error if the state cannot be stored: the write that was to follow is not sent.
     fn record(&self, snapshot: &Snapshot) -> Result<(), BoxError>;
+
+    /// Returns the last state of a start, if there is one. It is asked for by starts that have a name
+    /// ([`IntentId::named`]): a journal that serves them also refuses to [`record`](Self::record) a start that is about to be
+    /// sent while it has the state of another one of the same id that may have started something
+    /// ([`Snapshot::is_same_start`], [`Snapshot::has_started_nothing`]), so that of two processes one sends it.
+    ///
+    /// # Errors
+    /// Returns an error if the state cannot be read; and always, unless an implementation says otherwise, so that nothing
+    /// is started twice over a journal that finds nothing.
+    fn stored(&self, start: &IntentId) -> Result<Option<Snapshot>, BoxError> {
+        Err(
+            format!("this journal does not look up what it stored, and {start} may be in it")
+                .into(),
+        )
+    }
 }

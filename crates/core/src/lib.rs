@@ -30,6 +30,7 @@ mod key;
 mod lenient;
 mod limits;
 mod multipart;
+mod named;
 mod needles;
 mod operation;
 mod origin;

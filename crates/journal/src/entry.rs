@@ -120,19 +120,41 @@ pub(crate) fn is_under_way(snapshot: &Snapshot) -> bool {
     snapshot.is_unknown() && !snapshot.is_ended()
 }
 
-/// Returns whether the stored state stays when this one of the same entry arrives: the new one is older, and came late.
-///
-/// Only states of one start can be ordered, by its intent: its task's id is never forgotten, and a process that resumes it
-/// continues to count its revisions. A task that was started elsewhere is counted from the beginning each time it is
-/// followed.
-pub(crate) fn outlives(kept: &Snapshot, other: &Snapshot) -> bool {
-    let is_of_one_start = kept.intent().is_some() && kept.intent() == other.intent();
-    is_of_one_start
-        && match (kept.task(), other.task()) {
+/// What becomes of a state that arrives where another one of the same entry is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// It takes the place of the stored one.
+    Replaces,
+    /// It is older, and came late: the stored one stays.
+    IsOlder,
+    /// It is of another start, which must not be sent: the one of this name may have started something.
+    IsOfAnotherStart,
+}
+
+impl Arrival {
+    /// Only states of one start can be ordered, by its intent: its task's id is never forgotten, and a process that resumes it
+    /// continues to count its revisions. A task that was started elsewhere is counted from the beginning each time it is
+    /// followed.
+    pub(crate) fn of(arrived: &Snapshot, stored: &Snapshot) -> Self {
+        if stored.intent().is_none() || stored.intent() != arrived.intent() {
+            return Self::Replaces;
+        }
+        if !stored.is_same_start(arrived) {
+            return match stored.has_started_nothing() {
+                true => Self::Replaces,
+                false => Self::IsOfAnotherStart,
+            };
+        }
+        let is_older = match (stored.task(), arrived.task()) {
             (Some(_), None) => true,
             (None, Some(_)) => false,
-            _ => other.revision() < kept.revision(),
+            _ => arrived.revision() < stored.revision(),
+        };
+        match is_older {
+            true => Self::IsOlder,
+            false => Self::Replaces,
         }
+    }
 }
 
 /// Returns whether the outcome of a start, an answer or a message is still to be found out.

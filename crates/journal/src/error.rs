@@ -31,6 +31,9 @@ pub enum JournalError {
     /// Another process starts this task, or recovers its start.
     #[error("another process is at work on {0}")]
     Claimed(EntryId),
+    /// Another start of this name was stored meanwhile.
+    #[error("another start is stored as {0}: it may have started the task")]
+    AnotherStart(EntryId),
     /// No entry has this id or begins with it.
     #[error("the journal has no entry {0}")]
     NoEntry(String),

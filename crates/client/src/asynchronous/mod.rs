@@ -185,7 +185,7 @@ impl<P: Provider, T: AsyncTransport> AsyncClient<P, T> {
     {
         let (transport, inner) = (self.transport(), self.inner());
         if !operation.sources().is_empty() {
-            operation = inspect_files(transport, move || {
+            operation = beside_the_runtime(transport, move || {
                 source::resolve(operation.sources(), Fingerprints::Left)?;
                 Ok(operation)
             })
@@ -220,15 +220,15 @@ impl<P: Provider, T: AsyncTransport> AsyncClient<P, T> {
     }
 }
 
-/// Inspects files without blocking the runtime.
-async fn inspect_files<T: AsyncTransport, R: Send + 'static>(
+/// Looks at files, and into the journal, without blocking the runtime.
+async fn beside_the_runtime<T: AsyncTransport, R: Send + 'static>(
     transport: &T,
     work: impl FnOnce() -> Result<R, Error> + Send + 'static,
 ) -> Result<R, Error> {
     let mut work = Work::new(transport, work);
     let result = std::future::poll_fn(|cx| work.poll(cx)).await;
     result.unwrap_or_else(|lost| {
-        let text = format!("looking at the files was interrupted: {lost}");
+        let text = format!("looking at the files or into the journal was interrupted: {lost}");
         Err(Error::new(ErrorKind::Local, text))
     })
 }
@@ -260,10 +260,10 @@ impl<P: Provider, T: AsyncTransport> Run<P, T, Async> {
     /// # Cancel safety
     /// Nothing was sent yet: a dropped future has changed nothing.
     pub async fn start(mut self) -> Result<Running<P, T, Async>, Error> {
-        if self.spec.has_files() {
-            let (fingerprints, mut spec) = (self.fingerprints(), self.spec);
-            self.spec = inspect_files(self.client.transport(), move || {
-                spec.inspect_files(fingerprints)?;
+        if let Some(with) = self.preparation() {
+            let mut spec = self.spec;
+            self.spec = beside_the_runtime(self.client.transport(), move || {
+                spec.prepare(&with)?;
                 Ok(spec)
             })
             .await?;

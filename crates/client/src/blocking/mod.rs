@@ -207,8 +207,9 @@ impl<P: Provider, T: BlockingTransport> Run<P, T, Blocking> {
     /// # Errors
     /// When the job, a file, a snapshot or a setting cannot be used.
     pub fn start(mut self) -> Result<Running<P, T, Blocking>, Error> {
-        let fingerprints = self.fingerprints();
-        self.spec.inspect_files(fingerprints)?;
+        if let Some(with) = self.preparation() {
+            self.spec.prepare(&with)?;
+        }
         self.into_running(drive::BlockingIo::default())
     }
 }

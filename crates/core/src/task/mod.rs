@@ -35,7 +35,7 @@ use crate::credential::Credential;
 use crate::error::{ApiError, Error, ErrorKind};
 use crate::event::Status;
 use crate::failure::ExchangeFailure;
-use crate::id::{EventNo, EventSeq, ExchangeId, MessageNo, QuestionId, Revision, TaskId};
+use crate::id::{EventNo, EventSeq, ExchangeId, IntentId, MessageNo, QuestionId, Revision, TaskId};
 use crate::key::IdempotencyKey;
 use crate::operation::Safety;
 use crate::origin::Origin;
@@ -237,6 +237,16 @@ impl<P: Provider> Task<P> {
         let mut task = Self::new(env, phase);
         task.out.save.need();
         task
+    }
+
+    /// Gives a start that was not sent yet this id, in place of one by chance: that of a start of the caller's
+    /// [name](IntentId::named).
+    #[must_use]
+    pub fn named(mut self, id: IntentId) -> Self {
+        if let (Phase::Starting(_), Some(intent)) = (&self.phase, &mut self.env.intent) {
+            intent.id = id;
+        }
+        self
     }
 
     /// Follows an existing task from its present state on; events after `after` are delivered.

@@ -14,13 +14,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use taskward_core::{BoxError, Journal, Snapshot};
+use taskward_core::{BoxError, IntentId, Journal, Snapshot};
 
 pub(crate) use self::claim::FileClaim;
 use self::lock::Lock;
 use self::states::Writer;
 use crate::claim::Claim;
-use crate::entry::{Damage, Entry, EntryId, Listing, is_under_way, is_unsettled, outlives};
+use crate::entry::{Arrival, Damage, Entry, EntryId, Listing, is_under_way, is_unsettled};
 use crate::error::{JournalError, failed};
 use crate::own_file::make_folder;
 use crate::time::{millis, now};
@@ -349,8 +349,12 @@ impl FileJournal {
             return Ok(is_under_way(snapshot));
         };
         let last = states::last(&before, id).map(|record| record.snapshot);
-        if let Some(last) = last.as_ref().filter(|last| outlives(last, snapshot)) {
-            return Ok(is_under_way(last));
+        if let Some(last) = &last {
+            match Arrival::of(snapshot, last) {
+                Arrival::Replaces => {}
+                Arrival::IsOlder => return Ok(is_under_way(last)),
+                Arrival::IsOfAnotherStart => return Err(JournalError::AnotherStart(id.clone())),
+            }
         }
         // The request of a start is not stored beyond the start.
         let is_resolved = !snapshot.is_unknown() && last.is_some_and(|last| last.is_unknown());
@@ -375,6 +379,19 @@ impl FileJournal {
 impl Journal for FileJournal {
     fn record(&self, snapshot: &Snapshot) -> Result<(), BoxError> {
         Ok(self.keep(snapshot)?)
+    }
+
+    fn stored(&self, start: &IntentId) -> Result<Option<Snapshot>, BoxError> {
+        let Some(id) = EntryId::from_name(start.as_str()) else {
+            return Ok(None);
+        };
+        let _lock = Lock::shared(self.folder(), WAIT, &self.0.waiting)?;
+        let mut damage = Vec::new();
+        let entry = states::entry(&self.path(&id), id, &mut damage);
+        match (entry, damage.pop()) {
+            (None, Some(damage)) => Err(JournalError::Damaged(damage).into()),
+            (entry, _) => Ok(entry.map(|entry| entry.snapshot)),
+        }
     }
 }
 

@@ -11,13 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
-use taskward_core::{BoxError, Journal, Snapshot, TaskId};
+use taskward_core::{BoxError, IntentId, Journal, Snapshot, TaskId};
 
 use self::claim::{Holder, JournalFile, RowClaim};
 use self::database::Database;
 use self::tables::Fact;
 use crate::claim::Claim;
-use crate::entry::{Entry, EntryId, Listing, is_under_way, outlives};
+use crate::entry::{Arrival, Entry, EntryId, Listing, is_under_way};
 use crate::error::JournalError;
 use crate::file::FileJournal;
 use crate::time::{millis, now};
@@ -338,12 +338,16 @@ impl SqliteJournal {
             // What cannot be read is no newer state.
             let before: Option<Snapshot> =
                 before.and_then(|before| serde_json::from_slice(&before).ok());
-            let goes_on = match before.filter(|before| outlives(before, snapshot)) {
-                Some(newer) => is_under_way(&newer),
-                None => {
+            let arrival = before
+                .as_ref()
+                .map_or(Arrival::Replaces, |before| Arrival::of(snapshot, before));
+            let goes_on = match arrival {
+                Arrival::Replaces => {
                     row::store(change, &id, snapshot)?;
                     is_under_way(snapshot)
                 }
+                Arrival::IsOlder => before.as_ref().is_some_and(is_under_way),
+                Arrival::IsOfAnotherStart => return Err(JournalError::AnotherStart(id.clone())),
             };
             if !goes_on && (holds || is_under_way(snapshot)) {
                 claim::release(change, self.holder(), &id)?;
@@ -391,5 +395,16 @@ impl SqliteJournal {
 impl Journal for SqliteJournal {
     fn record(&self, snapshot: &Snapshot) -> Result<(), BoxError> {
         Ok(self.keep(snapshot)?)
+    }
+
+    fn stored(&self, start: &IntentId) -> Result<Option<Snapshot>, BoxError> {
+        let Listing {
+            mut entries,
+            mut damage,
+        } = self.select("WHERE id = ?1", params![start.as_str()])?;
+        match damage.pop() {
+            Some(damage) => Err(JournalError::Damaged(damage).into()),
+            None => Ok(entries.pop().map(|entry| entry.snapshot)),
+        }
     }
 }

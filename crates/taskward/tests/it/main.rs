@@ -6,4 +6,5 @@ mod a2a;
 mod created_once;
 mod examples;
 mod hundred_runs;
+mod named;
 mod rows;
