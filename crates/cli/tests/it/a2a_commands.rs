@@ -212,3 +212,15 @@ fn the_command_that_answers_within_a_simulation_is_the_one_that_was_given() {
     // A credential arrives elsewhere: no option brings it.
     assert_eq!(printed(&run("auth", "x")), ["taskward sim"]);
 }
+
+#[test]
+fn a_task_that_is_not_there_is_not_said_to_be_asked_for_again_in_minutes() {
+    let world = World::new();
+    let url = world.sim.url();
+    let line =
+        format!("taskward watch 'a2a:{url}/agents/echo#nope' --allow-origin {url} --speed {SPEED}");
+    let ended = world.a2a_shell(&line);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    ended.says(&["the server does not know this task", "retrying in 4s"]);
+    assert_eq!(ended.stderr.matches("retrying in").count(), 1, "{ended:?}");
+}

@@ -786,9 +786,10 @@ impl<P: Provider> Follow<P> {
             self.stream_backoff(cx, asked, budget)
         };
         self.stream.enter(StreamState::Closed { due });
-        // A task that is over has no stream where each begins with the whole task: the read says which it is.
-        let is_over = cx.env.can().snapshots && error.class() == Some(ErrorClass::Refused);
-        if !is_over {
+        // Where each stream begins with the whole task, one that is over has none, nor has one that is not there: the read says
+        // which it is.
+        let by_the_task = matches!(error.class(), Some(ErrorClass::Refused | ErrorClass::Gone));
+        if !(cx.env.can().snapshots && by_the_task) {
             cx.out.events.push(Event::Retrying {
                 attempt,
                 failed: error.record(),
