@@ -43,7 +43,9 @@ pub fn target(data: &[u8]) {
     if is_page && serde_json::from_slice::<serde_json::Value>(body).is_err() {
         assert_eq!(error.message, "", "a page is not quoted");
     }
-    assert!(error.to_string().contains(&number.to_string()));
+    // An error in a 2xx is told without a number that would contradict it.
+    let says_status = error.to_string().contains(&number.to_string());
+    assert!(says_status || status.is_success());
 
     let bare = ApiError::without_body(&reply.head);
     assert_eq!((bare.status, bare.message.as_str()), (status, ""));
