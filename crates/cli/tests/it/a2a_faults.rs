@@ -541,3 +541,25 @@ The agent is waiting for a credential, and may go on by itself once that has arr
 "
     );
 }
+
+/// The form that the server refused was no start: nothing of it is left to recover.
+///
+/// Rows: G9.
+#[test]
+fn of_a_start_whose_conversation_is_refused_nothing_stays_unknown() {
+    let world = world("context_ids = \"refused\"\n");
+    let url = world.sim.url();
+    let run = format!("taskward run --agent {url}/agents/echo Hi --detach --speed {SPEED}");
+    let started = world.a2a_shell(&run);
+    assert_eq!(started.code, 0, "{started:?}");
+    let listed = world.run(&["ls", "--local"]);
+    let states: Vec<&str> = listed
+        .stdout
+        .lines()
+        .filter_map(|line| line.split('\t').nth(1))
+        .collect();
+    assert_eq!(states, ["known"], "{listed:?}");
+    world.run(&["recover"]).says(&["Nothing to recover"]);
+    let again = world.a2a_shell(&run);
+    assert_eq!(again.code, 0, "{again:?}");
+}

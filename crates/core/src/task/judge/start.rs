@@ -145,11 +145,15 @@ impl<P: Provider> Starting<P> {
         };
         let now = cx.env.now;
         let built = starting::build(provider, &job, form, key, &cx.env.seed, now);
-        let Ok(built) = built else {
+        let Ok(mut built) = built else {
             return false;
         };
         if built.key != self.key {
-            // It is another start: no read can tell its task from others.
+            // No read can tell its task from others. Its name stays: what is stored of the form that the server refused is
+            // replaced, and is not taken for a start of unknown outcome.
+            if let Some(refused) = &cx.env.intent {
+                built.intent.id = refused.id.clone();
+            }
             cx.env.intent = Some(built.intent);
         }
         self.job = Some(job);
