@@ -351,7 +351,10 @@ impl<'a> Worker<'a> {
         ensure!(output.status.success(), "{text}");
         let mut newest = None;
         for line in text.lines() {
-            newest = Some(serde_json::from_str(line)?);
+            let mut entry: Value = serde_json::from_str(line)?;
+            // When the line was printed says nothing of the entry.
+            entry.as_object_mut().context("no object")?.remove("at");
+            newest = Some(entry);
         }
         Ok(newest)
     }
