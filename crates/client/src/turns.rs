@@ -109,10 +109,19 @@ impl Queue {
         })
     }
 
-    /// Takes a turn out of order, if none has ended for long.
+    /// Takes a turn out of order, if none has ended for long; one a second, and not all who wait.
     pub(crate) fn take_if_stuck(self: &Arc<Self>) -> Option<Turn> {
-        let ended_at = *self.ended_at.lock().unwrap_or_else(PoisonError::into_inner);
-        (ended_at.elapsed() >= STUCK).then(|| self.turn(None))
+        let now = Instant::now();
+        let mut ended_at = self.ended_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_stuck = now.duration_since(*ended_at) >= STUCK;
+        if is_stuck {
+            let a_second_later = now
+                .checked_sub(STUCK)
+                .map(|long_ago| long_ago + Duration::from_secs(1));
+            *ended_at = a_second_later.unwrap_or(now);
+        }
+        drop(ended_at);
+        is_stuck.then(|| self.turn(None))
     }
 
     fn turn(self: &Arc<Self>, permit: Option<OwnedSemaphorePermit>) -> Turn {
@@ -183,6 +192,7 @@ mod tests {
             .expect("the clock runs for longer");
         *queue.ended_at.lock().expect("a time") = long_ago;
         let ahead = queue.take_if_stuck().expect("nothing moves");
+        assert!(queue.take_if_stuck().is_none(), "one at a time");
         // It gives no turn away, since it took none.
         drop(ahead);
         assert!(queue.take().is_none());
