@@ -34,6 +34,9 @@ pub enum JournalError {
     /// Another start of this name was stored meanwhile.
     #[error("another start is stored as {0}: it may have started the task")]
     AnotherStart(EntryId),
+    /// The task that was to be adopted is that of another start.
+    #[error("the task is that of another start, {0}")]
+    TaskOfAnother(EntryId),
     /// No entry has this id or begins with it.
     #[error("the journal has no entry {0}")]
     NoEntry(String),

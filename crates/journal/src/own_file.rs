@@ -37,11 +37,15 @@ pub(crate) fn options() -> OpenOptions {
     OpenOptions::new()
 }
 
-/// Makes a file that only its owner may read, when it is not there.
+/// Makes a file that only its owner may read, when it is not there. One that is there is not opened: to close it would end
+/// the locks that this process has on it (POSIX).
 #[cfg(feature = "sqlite")]
 pub(crate) fn touch(path: &Path) -> Result<(), JournalError> {
-    let made = open(path, options().append(true).create(true));
-    made.map(drop).map_err(|e| failed("open", path, e))
+    match options().write(true).create_new(true).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(failed("open", path, error)),
+    }
 }
 
 /// Makes a folder, and those above it, when it is not there.

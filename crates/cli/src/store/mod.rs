@@ -362,6 +362,17 @@ impl TaskStore {
         kept.map_err(|error| unread(&error.to_string()))
     }
 
+    /// Keeps a start with the task that it is said to have created, unless another start has that task.
+    pub(crate) fn adopt(&self, adopted: &Snapshot) -> CliResult<()> {
+        self.0.journal.adopt(adopted).map_err(|error| match &error {
+            JournalError::TaskOfAnother(other) => {
+                let what = format!("the task is already known as that of another start, {other}");
+                CliError::input(what).why("Nothing was adopted.")
+            }
+            _ => unread(&error.to_string()),
+        })
+    }
+
     /// Forgets a start.
     pub(crate) fn forget(&self, id: &EntryId) -> CliResult<()> {
         let removed = self.0.journal.remove(id);
@@ -656,7 +667,7 @@ pub(crate) fn forget(id: &EntryId) -> String {
 }
 
 /// When that may be done to what cannot be read.
-pub(crate) const NO_LONGER_OPEN: &str = "once its outcome is known; or move the file away";
+pub(crate) const NO_LONGER_OPEN: &str = "once its outcome is known";
 
 fn unwritten(why: &str) -> CliError {
     let what = "the start cannot be saved in the journal, so it was not sent";

@@ -17,37 +17,34 @@ pub(crate) struct Handed {
     pub(crate) at: Timestamp,
     /// The snapshot as JSON, or what stands in its place and cannot be read.
     pub(crate) text: Vec<u8>,
+    /// Whether nothing else is in its file, which is removed then.
+    pub(crate) is_whole: bool,
 }
 
 impl FileJournal {
-    /// Returns whether a folder has files of such a journal.
-    pub(crate) fn is_in(folder: &Path) -> bool {
+    /// Returns the names of the entries that a folder has files of.
+    pub(crate) fn names_in(folder: &Path) -> Vec<EntryId> {
         let files = fs::read_dir(folder).into_iter().flatten().flatten();
-        files
-            .map(|file| file.path())
-            .any(|path| path.extension().is_some_and(|kind| kind == RECORDS))
+        let paths = files.map(|file| file.path());
+        let records = paths.filter(|path| path.extension().is_some_and(|kind| kind == RECORDS));
+        records.filter_map(|path| id_of(&path)).collect()
     }
 
-    /// Hands every entry over that no other process works on, and removes the files of which nothing is lost by that. Returns
-    /// whether that was all of them.
+    /// Hands these entries over, but for those that another process works on, and removes the files of which nothing is lost
+    /// by that.
     pub(crate) fn hand_over(
         &self,
+        names: Vec<EntryId>,
         take: impl FnOnce(&[Handed]) -> Result<(), JournalError>,
-    ) -> Result<bool, JournalError> {
+    ) -> Result<(), JournalError> {
         // Nothing is stored in between.
         let lock = self.lock()?;
-        let (mut handed, mut over, mut is_all) = (Vec::new(), Vec::new(), true);
-        for path in self.paths()? {
-            let is_record = path.extension().is_some_and(|kind| kind == RECORDS);
-            let Some(id) = id_of(&path).filter(|_| is_record) else {
-                continue;
-            };
+        let (mut handed, mut over) = (Vec::new(), Vec::new());
+        for id in names {
+            let path = self.path(&id);
             let claim = match FileClaim::take(&lock, self.folder(), &id) {
                 Ok(claim) => claim,
-                Err(JournalError::Claimed(_)) => {
-                    is_all = false;
-                    continue;
-                }
+                Err(JournalError::Claimed(_)) => continue,
                 Err(error) => return Err(error),
             };
             let mut damage = Vec::new();
@@ -56,6 +53,7 @@ impl FileJournal {
                     id,
                     at: entry.at,
                     text: serde_json::to_vec(&entry.snapshot)?,
+                    is_whole: damage.is_empty(),
                 });
             } else if !damage.is_empty() {
                 let changed = fs::metadata(&path).and_then(|found| found.modified());
@@ -66,6 +64,7 @@ impl FileJournal {
                     id,
                     at: Timestamp::from_millis(changed.map_or(0, millis)),
                     text: states::bytes(&path).map_or_else(|_| Vec::new(), |text| last_json(&text)),
+                    is_whole: false,
                 });
             }
             over.push((claim, path, damage.is_empty()));
@@ -81,7 +80,7 @@ impl FileJournal {
             claim.release(&lock);
             removed.map_err(|e| failed("remove", &path, e))?;
         }
-        Ok(is_all)
+        Ok(())
     }
 }
 

@@ -16,7 +16,9 @@ use std::time::Duration;
 
 use taskward_core::{BoxError, IntentId, Journal, Snapshot};
 
-pub(crate) use self::claim::FileClaim;
+use self::claim::FileClaim;
+#[cfg(feature = "sqlite")]
+pub(crate) use self::handed::Handed;
 use self::lock::Lock;
 use self::states::Writer;
 use crate::claim::Claim;

@@ -11,6 +11,7 @@ use super::database::Database;
 use crate::entry::EntryId;
 use crate::error::{JournalError, failed};
 use crate::own_file::{open, open_to_write};
+use crate::time::now;
 
 /// What follows the database's name in the names of the files.
 const KIND: &str = "-holder-";
@@ -47,12 +48,13 @@ impl Holder {
         if let Some(own) = &*own {
             return Ok(own.name.clone());
         }
-        let process = std::process::id();
+        // A process that had this number may have left rows that name it.
+        let (process, began) = (std::process::id(), now().as_millis());
         let mut number = 0_u32;
         loop {
-            let name = format!("{process}-{number}");
+            let name = format!("{process}-{began}-{number}");
             let path = self.path(&name);
-            // Another journal of this process, or one of a process that had this number, may be there.
+            // Another journal of this process may be there.
             if !path.exists() {
                 let file = open_to_write(&path).map_err(|e| failed("make", &path, e))?;
                 file.try_lock().map_err(|e| match e {

@@ -1,5 +1,6 @@
 //! The connection to the file: how it is opened, and how long it is waited for.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,6 +28,10 @@ impl Database {
         // SQLite gives its files the mode of the first one: only the owner may read them.
         if let Some(folder) = path.parent() {
             own_file::make_folder(folder).map_err(|e| failed("make the folder", folder, e))?;
+        }
+        if is_empty(&path) && !is_without_log(&path) {
+            let why = "it is empty, and its log (-wal) is not: it was cut";
+            return Err(failed("open", &path, io::Error::other(why)));
         }
         own_file::touch(&path)?;
         // A process that creates the database, or turns its log on, locks others out, and SQLite does not wait for that.
@@ -100,11 +105,17 @@ fn connect(path: &Path) -> Result<Connection, JournalError> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(NO_WAIT)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    // As FULL; where the file system allows no such log, the folder is synced as well.
+    connection.pragma_update(None, "synchronous", "EXTRA")?;
     // What is no longer stored does not stay in free pages for ever.
     connection.pragma_update(None, "secure_delete", "ON")?;
     tables::bring_up(&mut connection, path)?;
     Ok(connection)
+}
+
+/// Returns whether there is a file, with nothing in it.
+fn is_empty(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.len() == 0)
 }
 
 /// Returns whether nothing is beside the file that it would have to be read with.

@@ -15,7 +15,6 @@ use taskward_core::{BoxError, IntentId, Journal, Snapshot, TaskId};
 
 use self::claim::{Holder, JournalFile, RowClaim};
 use self::database::Database;
-use self::tables::Fact;
 use crate::claim::Claim;
 use crate::entry::{Arrival, Entry, EntryId, Listing, is_under_way};
 use crate::error::JournalError;
@@ -278,7 +277,7 @@ impl SqliteJournal {
     ) -> Result<usize, JournalError> {
         let now = now();
         let is_due = |connection: &Connection| {
-            let last = Fact::PrunedAt.read(connection)?;
+            let last = tables::pruned_at(connection)?;
             Ok(last.is_none_or(|last| now.since(last) >= pause))
         };
         // Mostly it is not, and nobody needs to wait for the answer.
@@ -288,7 +287,7 @@ impl SqliteJournal {
         let begins = self.write(|change| {
             let begins = is_due(change)?;
             if begins {
-                Fact::PrunedAt.store(change, now)?;
+                tables::prune_began(change, now)?;
             }
             Ok(begins)
         })?;
@@ -298,39 +297,62 @@ impl SqliteJournal {
         }
     }
 
-    /// Takes over what a [`FileJournal`] stores in this folder, with its names and times; once that is done, later calls do
-    /// nothing. Files are removed but for those in which something cannot be read. An entry that another process works on is
-    /// left to the next call. Returns how many entries were taken over.
+    /// Takes over what a [`FileJournal`] stores in this folder, with its names and times. Files are removed but for those in
+    /// which something cannot be read: these are taken over once, and stay. An entry that another process works on is left
+    /// to the next call, and so is what a program that has the files writes later. Returns how many entries were taken over.
     ///
     /// # Errors
     /// When a file cannot be read or removed, or the database cannot be written.
     pub fn take_over(&self, folder: &Path) -> Result<usize, JournalError> {
-        let done = |connection: &Connection| Fact::FilesTakenOver.read(connection);
-        if self.database().read(done)?.is_some() {
+        let mut names = FileJournal::names_in(folder);
+        if names.is_empty() {
             return Ok(0);
         }
-        let (mut taken, mut is_all) = (0, true);
-        if FileJournal::is_in(folder) {
-            is_all = FileJournal::open(folder)?.hand_over(|handed| {
+        let left = self.database().read(tables::left_files)?;
+        names.retain(|name| !left.contains(name.as_str()));
+        let mut taken = 0;
+        if !names.is_empty() {
+            FileJournal::open(folder)?.hand_over(names, |handed| {
                 self.write(|change| {
                     for one in handed {
-                        taken += row::insert(change, one.id.as_str(), one.at, &one.text)?;
+                        taken += row::take_over(change, one)?;
+                        if !one.is_whole {
+                            tables::leave_file(change, one.id.as_str(), now())?;
+                        }
                     }
                     Ok(())
                 })
             })?;
         }
-        if is_all {
-            self.write(|change| Fact::FilesTakenOver.store(change, now()))?;
-        }
         Ok(taken)
     }
 
+    /// Stores a start with the task that a human has said it created ([`Snapshot::adopting`]), unless another start has that
+    /// task: two humans may decide at once.
+    ///
+    /// # Errors
+    /// When another start has the task, or the database cannot be written.
+    pub fn adopt(&self, adopted: &Snapshot) -> Result<(), JournalError> {
+        self.keep_if(adopted, |change| match row::other_start(change, adopted)? {
+            Some(other) => Err(JournalError::TaskOfAnother(other)),
+            None => Ok(()),
+        })
+    }
+
     fn keep(&self, snapshot: &Snapshot) -> Result<(), JournalError> {
+        self.keep_if(snapshot, |_| Ok(()))
+    }
+
+    fn keep_if(
+        &self,
+        snapshot: &Snapshot,
+        allowed: impl FnOnce(&Transaction<'_>) -> Result<(), JournalError>,
+    ) -> Result<(), JournalError> {
         let id = EntryId::of(snapshot);
         let mut claims = self.claims();
         let holds = claims.contains_key(&id);
         let goes_on = self.write(|change| {
+            allowed(change)?;
             let before = row::stored(change, &id)?;
             if is_under_way(snapshot) && !holds {
                 claim::take(change, self.holder(), &id, before.is_none())?;

@@ -3,8 +3,11 @@
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, Transaction, params};
 use taskward_core::{Snapshot, Timestamp};
 
-use crate::entry::{Damage, Entry, EntryId, Listing, check_version, is_open, is_unsettled};
+use crate::entry::{
+    Arrival, Damage, Entry, EntryId, Listing, check_version, is_open, is_unsettled,
+};
 use crate::error::JournalError;
+use crate::file::Handed;
 use crate::time::now;
 
 /// Reads the rows that a query's end selects.
@@ -37,6 +40,22 @@ pub(super) fn stored(
     Ok(found.optional()?)
 }
 
+/// Returns the other start that has the task of this one.
+pub(super) fn other_start(
+    change: &Transaction<'_>,
+    adopted: &Snapshot,
+) -> Result<Option<EntryId>, JournalError> {
+    let query = "SELECT id FROM tasks
+        WHERE is_start = 1 AND provider = ?1 AND origin IS ?2 AND task = ?3 AND id <> ?4";
+    let (task, own) = (
+        adopted.task().map(|task| task.as_str()),
+        EntryId::of(adopted),
+    );
+    let params = params![adopted.provider(), adopted.origin(), task, own.as_str()];
+    let found = change.query_row(query, params, |row| row.get::<_, String>(0));
+    Ok(found.optional()?.and_then(|name| EntryId::from_name(&name)))
+}
+
 /// Stores a snapshot in the place of what is there.
 pub(super) fn store(
     change: &Transaction<'_>,
@@ -47,31 +66,40 @@ pub(super) fn store(
     write(change, id.as_str(), now(), Some(snapshot), &text)
 }
 
-/// Inserts what an earlier journal stored under this name at this time, readable or not, where nothing is. Returns how many
-/// rows that were.
+/// Stores what a journal of files hands over, unless what is there is newer or of another start. Returns how many rows that
+/// were.
+pub(super) fn take_over(change: &Transaction<'_>, handed: &Handed) -> Result<usize, JournalError> {
+    let Handed { id, at, text, .. } = handed;
+    let arrived: Option<Snapshot> = serde_json::from_slice(text).ok();
+    let before = stored(change, id)?;
+    let stays = match (&before, &arrived) {
+        (None, _) => false,
+        (Some(before), Some(arrived)) => serde_json::from_slice(before)
+            .is_ok_and(|before: Snapshot| Arrival::of(arrived, &before) != Arrival::Replaces),
+        (Some(_), None) => true,
+    };
+    if stays {
+        return Ok(0);
+    }
+    insert(change, id.as_str(), *at, text)?;
+    Ok(1)
+}
+
+/// Stores what an earlier journal stored under this name at this time, readable or not.
 pub(super) fn insert(
     change: &Transaction<'_>,
     name: &str,
     at: Timestamp,
     text: &[u8],
-) -> Result<usize, JournalError> {
+) -> Result<(), JournalError> {
     let snapshot: Option<Snapshot> = serde_json::from_slice(text).ok();
-    let query = "SELECT 1 FROM tasks WHERE id = ?1";
-    if change
-        .query_row(query, params![name], |_| Ok(()))
-        .optional()?
-        .is_some()
-    {
-        return Ok(0);
-    }
     write(
         change,
         name,
         at,
         snapshot.as_ref(),
         &String::from_utf8_lossy(text),
-    )?;
-    Ok(1)
+    )
 }
 
 fn write(

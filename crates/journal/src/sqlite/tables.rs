@@ -1,5 +1,6 @@
 //! The tables, and what of an older version becomes of them.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
@@ -98,40 +99,47 @@ fn from_first(change: &Transaction<'_>) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// Something that is known of the journal as a whole.
-#[derive(Clone, Copy)]
-pub(super) enum Fact {
-    /// When pruning began last, in milliseconds.
-    PrunedAt,
-    /// When the entries of a journal of files were taken over.
-    FilesTakenOver,
+/// When pruning began last.
+const PRUNED_AT: &str = "pruned_at";
+
+/// The prefix of the names of files that were taken over and stay, since something in them cannot be read.
+const LEFT: &str = "left:";
+
+/// Returns when pruning began last; `None` if it never did.
+pub(super) fn pruned_at(connection: &Connection) -> Result<Option<Timestamp>, JournalError> {
+    let query = "SELECT value FROM facts WHERE name = ?1";
+    let value = connection.query_row(query, params![PRUNED_AT], |row| row.get::<_, i64>(0));
+    let value = value.optional()?;
+    Ok(value.map(|value| Timestamp::from_millis(value.unsigned_abs())))
 }
 
-impl Fact {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::PrunedAt => "pruned_at",
-            Self::FilesTakenOver => "files_taken_over",
-        }
-    }
+/// Stores that pruning begins.
+pub(super) fn prune_began(change: &Transaction<'_>, now: Timestamp) -> Result<(), JournalError> {
+    store(change, PRUNED_AT, now)
+}
 
-    /// Reads when it happened; `None` if it never did.
-    pub(super) fn read(self, connection: &Connection) -> Result<Option<Timestamp>, JournalError> {
-        let query = "SELECT value FROM facts WHERE name = ?1";
-        let value = connection.query_row(query, params![self.name()], |row| row.get::<_, i64>(0));
-        let value = value.optional()?;
-        Ok(value.map(|value| Timestamp::from_millis(value.unsigned_abs())))
-    }
+/// Returns the entries whose files were taken over and stay.
+pub(super) fn left_files(connection: &Connection) -> Result<HashSet<String>, JournalError> {
+    let mut query = connection.prepare("SELECT name FROM facts WHERE name >= ?1 AND name < ?2")?;
+    let names = query.query_map(params![LEFT, "left;"], |row| row.get::<_, String>(0))?;
+    let names = names.collect::<Result<Vec<_>, _>>()?;
+    let names = names.iter().filter_map(|name| name.strip_prefix(LEFT));
+    Ok(names.map(str::to_owned).collect())
+}
 
-    /// Stores that it happens now.
-    pub(super) fn store(
-        self,
-        change: &Transaction<'_>,
-        now: Timestamp,
-    ) -> Result<(), JournalError> {
-        let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-        let store = "INSERT OR REPLACE INTO facts (name, value) VALUES (?1, ?2)";
-        change.execute(store, params![self.name(), now])?;
-        Ok(())
-    }
+/// Stores that the file of an entry was taken over and stays.
+pub(super) fn leave_file(
+    change: &Transaction<'_>,
+    entry: &str,
+    now: Timestamp,
+) -> Result<(), JournalError> {
+    store(change, &format!("{LEFT}{entry}"), now)
+}
+
+/// Stores that something happens now.
+fn store(change: &Transaction<'_>, name: &str, now: Timestamp) -> Result<(), JournalError> {
+    let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+    let store = "INSERT OR REPLACE INTO facts (name, value) VALUES (?1, ?2)";
+    change.execute(store, params![name, now])?;
+    Ok(())
 }

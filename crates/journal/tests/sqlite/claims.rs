@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use taskward_core::{Journal as _, Snapshot};
+use taskward_core::{Journal as _, Snapshot, TaskId};
 use taskward_journal::{EntryId, JournalError, SqliteJournal};
 use tempfile::TempDir;
 
@@ -191,4 +191,35 @@ fn a_start_that_could_not_be_kept_is_free_for_others() {
     raw.execute_batch("DROP TRIGGER full")
         .expect("out of the way");
     keep(&other, &starting());
+}
+
+/// Rows: G12.
+#[test]
+fn a_task_is_adopted_by_one_start() {
+    let (_folder, journal) = journal();
+    let other = another_process(&journal);
+    let (one, two) = (starting_as("aaaa"), starting_as("bbbb"));
+    for start in [&one, &two] {
+        keep(&journal, start);
+    }
+    drop(journal);
+    let journal = another_process(&other);
+    let task = TaskId::new("t1");
+    journal
+        .adopt(&one.adopting(task.clone()))
+        .expect("nobody's yet");
+    let refused = other
+        .adopt(&two.clone().adopting(task))
+        .expect_err("it is the other's");
+    assert!(
+        matches!(&refused, JournalError::TaskOfAnother(id) if id.as_str() == "aaaa"),
+        "{refused}"
+    );
+    assert!(
+        other.find("bbbb").expect("it is kept").is_open(),
+        "and stays unknown"
+    );
+    other
+        .adopt(&two.adopting(TaskId::new("t2")))
+        .expect("another task");
 }

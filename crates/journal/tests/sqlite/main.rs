@@ -230,6 +230,12 @@ fn a_database_of_a_newer_version_and_a_file_that_is_none_are_refused() {
     let text = folder.path().join("notes.txt");
     std::fs::write(&text, "a long text that is no database at all").expect("a file");
     assert!(SqliteJournal::open(&text).is_err());
+    // One that was cut to nothing is not taken for a new one while its log is there.
+    let cut = folder.path().join("cut.db");
+    std::fs::write(&cut, "").expect("a file");
+    std::fs::write(folder.path().join("cut.db-wal"), "a log").expect("a file");
+    let error = SqliteJournal::open(&cut).expect_err("it was cut");
+    assert!(error.to_string().contains("it was cut"), "{error}");
 }
 
 #[cfg(unix)]

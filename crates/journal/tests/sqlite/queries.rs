@@ -150,7 +150,7 @@ fn a_journal_that_cannot_be_written_can_be_read() {
 }
 
 #[test]
-fn what_stood_in_files_is_taken_over_once_and_what_cannot_be_read_stays_in_both() {
+fn what_stood_in_files_is_taken_over_and_what_cannot_be_read_stays_in_both() {
     let folder = tempfile::tempdir().expect("a folder");
     let files = FileJournal::open(folder.path()).expect("a journal");
     for task in ["t1", "t2"] {
@@ -188,6 +188,24 @@ fn what_stood_in_files_is_taken_over_once_and_what_cannot_be_read_stays_in_both(
     assert!(empty.exists());
     let files = FileJournal::open(folder.path()).expect("a journal");
     assert_eq!(files.list().expect("a listing").entries, []);
-    files.record(&snapshot("t9")).expect("kept");
     assert_eq!(journal.take_over(folder.path()).expect("done before"), 0);
+    // A program that still has the files writes to them.
+    files.record(&snapshot("t9")).expect("kept");
+    files.record(&snapshot("t1")).expect("kept");
+    assert_eq!(journal.take_over(folder.path()).expect("taken over"), 2);
+    assert_eq!(
+        journal
+            .of_task(&TaskId::new("t9"))
+            .expect("a listing")
+            .entries
+            .len(),
+        1
+    );
+    // What was forgotten does not come back with the file that stays.
+    let forgotten = journal.open_starts().expect("a listing").damage;
+    for id in forgotten.iter().filter_map(|one| one.entry.as_ref()) {
+        journal.remove(id).expect("removed");
+    }
+    assert_eq!(journal.take_over(folder.path()).expect("done before"), 0);
+    assert!(newer.exists() && empty.exists());
 }

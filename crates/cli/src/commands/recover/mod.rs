@@ -280,7 +280,7 @@ impl Plan {
         let adopted = self.entry.snapshot.clone().adopting(found.id.clone());
         if adopts {
             // In the place of the start: from now on it is known here whose task this is.
-            self.store.keep(&adopted)?;
+            self.store.adopt(&adopted)?;
             out.say(&format!("adopted: {} is {task}", self.entry.id));
         }
         drop(claim);
