@@ -194,7 +194,10 @@ several, or several starts to choose from. The same run command again, while the
 and exits with 5 elsewhere; with --force-new it starts another task. A start that cannot be saved is not sent (exit 1),
 unless --no-journal is given. The journal forgets finished tasks after 30 days, beyond the newest 500.
 
-Entries that an earlier Taskward wrote are kept unchanged; the message names the commit that can finish them.
+The journal is an SQLite database, tasks.sqlite; beside it, -wal and -shm belong to it: copy or move the three together,
+while no command runs. When it cannot be read (taskward doctor says why), move all three away: the next start makes a
+new one, which knows nothing of starts whose outcome is unknown. The *.jsonl files of earlier builds are taken over;
+those in which something cannot be read stay, and the message names the commit that can finish them.
 
 An answer in words and a message are confirmed in the same way: after one whose outcome is unknown, the next reply or send
 to the task reads the conversation first. A message that has arrived is not sent again; when another one has, the command
