@@ -58,55 +58,55 @@ fn in_blocking<P: Provider>(place: Place<'_>, job: P::Job, name: &str) -> Result
     Ok(answer.text().unwrap_or_default())
 }
 
+/// Runs a test in both adapters: what it is given runs a job of Nanonets under a name, each time in another process.
+fn in_both(test: impl Fn(&Sim, &(dyn Fn(nanonets::Job, &str) -> Result<String, Error> + Sync))) {
+    for process in [in_async::<Nanonets>, in_blocking::<Nanonets>] as [Process<Nanonets>; 2] {
+        let (sim, folder) = (sim(), tempfile::tempdir().expect("a folder"));
+        let access = sim.nanonets();
+        let place = Place {
+            base_url: &access.base_url,
+            key: &access.api_key,
+            folder: Some(folder.path()),
+        };
+        test(&sim, &|job, name| process(place, job, name));
+    }
+}
+
 fn echo(sim: &Sim, text: &str) -> nanonets::Job {
     nanonets::Job::agent(sim.agent("echo")).query(text)
 }
 
 #[test]
 fn a_name_starts_one_task_and_whoever_runs_it_again_gets_the_same_answer() {
-    for process in [in_async::<Nanonets>, in_blocking::<Nanonets>] as [Process<Nanonets>; 2] {
-        let (sim, folder) = (sim(), tempfile::tempdir().expect("a folder"));
-        let access = sim.nanonets();
-        let place = Place {
-            base_url: &access.base_url,
-            key: &access.api_key,
-            folder: Some(folder.path()),
-        };
-        let first = process(place, echo(&sim, "one"), "order-17").expect("an answer");
+    in_both(|sim, process| {
+        let first = process(echo(sim, "one"), "order-17").expect("an answer");
         // The job that is given now is not looked at: that was started.
-        let again = process(place, echo(&sim, "two"), "order-17").expect("an answer");
+        let again = process(echo(sim, "two"), "order-17").expect("an answer");
         assert_eq!(first, again);
         assert_eq!(sim.stats().starts, 1);
-        let other = process(place, echo(&sim, "two"), "order-18").expect("an answer");
+        let other = process(echo(sim, "two"), "order-18").expect("an answer");
         assert_ne!(first, other);
         assert_eq!(sim.stats().starts, 2);
-    }
+    });
 }
 
 /// Rows: F11, G1.
 #[test]
 fn a_named_start_of_unknown_outcome_is_not_sent_again_where_it_has_no_key() {
-    for process in [in_async::<Nanonets>, in_blocking::<Nanonets>] as [Process<Nanonets>; 2] {
-        let (sim, folder) = (sim(), tempfile::tempdir().expect("a folder"));
-        let access = sim.nanonets();
-        let place = Place {
-            base_url: &access.base_url,
-            key: &access.api_key,
-            folder: Some(folder.path()),
-        };
+    in_both(|sim, process| {
         let lost = Fault::LostReplyAfterApply { after_bytes: 0 };
         sim.set_faults(vec![FaultRule::new(lost).on("run")]);
-        let error = process(place, echo(&sim, "one"), "order-17").expect_err("lost");
+        let error = process(echo(sim, "one"), "order-17").expect_err("lost");
         assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error}");
         sim.set_faults(Vec::new());
-        let again = process(place, echo(&sim, "one"), "order-17").expect_err("still unknown");
+        let again = process(echo(sim, "one"), "order-17").expect_err("still unknown");
         assert_eq!(again.kind(), ErrorKind::OutcomeUnknown, "{again}");
         assert!(
             again.intent().is_some() && again.to_string().contains("order-17"),
             "{again}"
         );
         assert_eq!(sim.stats().starts, 1);
-    }
+    });
 }
 
 /// Rows: G2.
@@ -135,41 +135,27 @@ fn a_named_start_of_unknown_outcome_is_sent_again_under_its_key() {
 
 #[test]
 fn a_named_start_that_was_refused_is_made_when_it_is_run_again() {
-    for process in [in_async::<Nanonets>, in_blocking::<Nanonets>] as [Process<Nanonets>; 2] {
-        let (sim, folder) = (sim(), tempfile::tempdir().expect("a folder"));
-        let access = sim.nanonets();
-        let place = Place {
-            base_url: &access.base_url,
-            key: &access.api_key,
-            folder: Some(folder.path()),
-        };
+    in_both(|sim, process| {
         let refused = Fault::Status {
             code: 422,
             retry_after: None,
             after_bytes: None,
         };
         sim.set_faults(vec![FaultRule::new(refused).on("run").count(1)]);
-        let error = process(place, echo(&sim, "one"), "order-17").expect_err("refused");
+        let error = process(echo(sim, "one"), "order-17").expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::Api, "{error}");
-        process(place, echo(&sim, "one"), "order-17").expect("an answer");
+        process(echo(sim, "one"), "order-17").expect("an answer");
         assert_eq!(sim.stats().starts, 1);
-    }
+    });
 }
 
 /// Rows: G9.
 #[test]
 fn of_many_processes_that_run_one_name_at_once_one_starts_it() {
-    for process in [in_async::<Nanonets>, in_blocking::<Nanonets>] as [Process<Nanonets>; 2] {
-        let (sim, folder) = (sim(), tempfile::tempdir().expect("a folder"));
-        let access = sim.nanonets();
-        let place = Place {
-            base_url: &access.base_url,
-            key: &access.api_key,
-            folder: Some(folder.path()),
-        };
+    in_both(|sim, process| {
         let answers = std::thread::scope(|scope| {
             let processes: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| process(place, echo(&sim, "one"), "order-17")))
+                .map(|_| scope.spawn(|| process(echo(sim, "one"), "order-17")))
                 .collect();
             processes
                 .into_iter()
@@ -179,9 +165,9 @@ fn of_many_processes_that_run_one_name_at_once_one_starts_it() {
         assert_eq!(sim.stats().starts, 1);
         assert!(answers.iter().any(Result::is_ok), "{answers:?}");
         // Whoever came too early is told so, and follows the task the next time.
-        process(place, echo(&sim, "one"), "order-17").expect("an answer");
+        process(echo(sim, "one"), "order-17").expect("an answer");
         assert_eq!(sim.stats().starts, 1);
-    }
+    });
 }
 
 #[test]
