@@ -16,6 +16,7 @@ mod contender;
 mod decode;
 pub mod figures;
 mod machine;
+mod nothing;
 pub mod pace;
 mod sse;
 mod stream;

@@ -9,37 +9,19 @@ use std::time::Duration;
 use backon::{BackoffBuilder as _, ExponentialBuilder, Retryable as _};
 use serde::{Deserialize, Serialize};
 use taskward_core::{
-    BuildError, Capabilities, CreatedTask, IdempotencyKey, Job, OriginBudget, Output, Policy,
-    PollResult, Provider, ProviderDefaults, ReadError, ReadKind, Request, Response, Seed, Started,
-    Status, Step, Target, Task, TaskId, Timestamp, WriteRequest,
+    BuildError, Capabilities, CreatedTask, IdempotencyKey, OriginBudget, Policy, PollResult,
+    Provider, ProviderDefaults, ReadError, ReadKind, Request, Response, Seed, Started, Status,
+    Step, Target, Task, TaskId, Timestamp, WriteRequest,
 };
 use taskward_providers::nanonets::Nanonets;
 
 use crate::contender::{Contender, at_most};
 use crate::decode::reply;
+use crate::nothing::Nothing;
 
 /// A provider that reads nothing: what is left is the machine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Trivial;
-
-#[derive(Clone, Debug)]
-struct Nothing;
-
-impl Job for Nothing {}
-
-impl Output for Nothing {
-    fn text(&self) -> Option<String> {
-        None
-    }
-
-    fn json(&self) -> Option<&serde_json::Value> {
-        None
-    }
-
-    fn raw(&self) -> &serde_json::Value {
-        &serde_json::Value::Null
-    }
-}
 
 impl Provider for Trivial {
     type Job = Nothing;

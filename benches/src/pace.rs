@@ -10,10 +10,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use taskward_core::http::{Method, StatusCode};
 use taskward_core::{
-    BuildError, Capabilities, CreatedTask, IdempotencyKey, Job, OriginBudget, Output, Policy,
-    PollResult, Provider, ProviderDefaults, ReadError, ReadKind, Request, Response, Seed, Started,
-    Status, Step, Target, Task, TaskId, Timestamp, WriteRequest,
+    BuildError, Capabilities, CreatedTask, IdempotencyKey, OriginBudget, Policy, PollResult,
+    Provider, ProviderDefaults, ReadError, ReadKind, Request, Response, Seed, Started, Status,
+    Step, Target, Task, TaskId, Timestamp, WriteRequest,
 };
+
+use crate::nothing::Nothing;
 
 /// Tasks of each kind.
 const TASKS: u32 = 20_000;
@@ -21,25 +23,6 @@ const TASKS: u32 = 20_000;
 /// Reads the time left from the reply: none, or milliseconds; `0` is the end.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Timed;
-
-#[derive(Clone, Debug)]
-struct Nothing;
-
-impl Job for Nothing {}
-
-impl Output for Nothing {
-    fn text(&self) -> Option<String> {
-        None
-    }
-
-    fn json(&self) -> Option<&serde_json::Value> {
-        None
-    }
-
-    fn raw(&self) -> &serde_json::Value {
-        &serde_json::Value::Null
-    }
-}
 
 impl Provider for Timed {
     type Job = Nothing;
@@ -213,7 +196,7 @@ fn follow(over: f64, number: u64, eta: Option<f64>) -> (u32, f64) {
             Step::Wait { until, .. } => now = until,
             Step::Event { no, .. } => task.taken(no),
             Step::Save { revision } => task.saved(revision),
-            Step::Done { .. } => return (requests, now.since(over).as_secs_f64()),
+            Step::Done => return (requests, now.since(over).as_secs_f64()),
             step => unreachable!("a task that only works asks for nothing else: {step:?}"),
         }
     }

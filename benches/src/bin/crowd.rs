@@ -16,6 +16,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use taskward::Event;
 use taskward::nanonets::Nanonets;
 use taskward_benches::TASK_JSON;
+use taskward_benches::transport::server::read_request;
 use taskward_core::SecretString;
 
 const TASKS: usize = 10_000;
@@ -163,17 +164,7 @@ fn answer(stream: TcpStream, next: &Mutex<Instant>) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut writer = stream;
-    let mut line = String::new();
-    loop {
-        line.clear();
-        if reader.read_line(&mut line)? == 0 {
-            return Ok(());
-        }
-        let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
-        while line.trim_end() != "" {
-            line.clear();
-            reader.read_line(&mut line)?;
-        }
+    while let Some(path) = read_request(&mut reader)? {
         let due = {
             let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
             *next = (*next).max(Instant::now()) + SERVED_EVERY;
@@ -184,4 +175,5 @@ fn answer(stream: TcpStream, next: &Mutex<Instant>) -> std::io::Result<()> {
         let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:";
         writer.write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes())?;
     }
+    Ok(())
 }

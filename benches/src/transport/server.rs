@@ -1,7 +1,7 @@
 //! The server: a thread for each connection, no parsing beyond what an honest reply needs.
 
 use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader, Read, Write as _, copy, sink};
+use std::io::{BufRead, BufReader, Read as _, Write as _, copy, sink};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -35,30 +35,38 @@ fn answer(stream: TcpStream, asked: &Asked) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::with_capacity(256 * 1024, stream.try_clone()?);
     let mut writer = stream;
-    let mut line = String::new();
-    loop {
-        line.clear();
-        if reader.read_line(&mut line)? == 0 {
-            return Ok(());
-        }
-        let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
-        let mut length = 0;
-        loop {
-            line.clear();
-            reader.read_line(&mut line)?;
-            let Some((name, value)) = line.split_once(':') else {
-                break;
-            };
-            if name.eq_ignore_ascii_case("content-length") {
-                length = value.trim().parse().unwrap_or(0);
-            }
-        }
-        copy(&mut reader.by_ref().take(length), &mut sink())?;
+    while let Some(path) = read_request(&mut reader)? {
         let body = body(&path, asked);
         let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:";
         // One write: a reply in two packets would measure the kernel's patience.
         writer.write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes())?;
     }
+    Ok(())
+}
+
+/// Reads a request, its body included, and returns its path; `None` once the connection ends.
+///
+/// # Errors
+/// When the connection breaks.
+pub fn read_request(reader: &mut impl BufRead) -> std::io::Result<Option<String>> {
+    let mut line = String::new();
+    if reader.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+    let mut length = 0;
+    loop {
+        line.clear();
+        reader.read_line(&mut line)?;
+        let Some((name, value)) = line.split_once(':') else {
+            break;
+        };
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse().unwrap_or(0);
+        }
+    }
+    copy(&mut reader.take(length), &mut sink())?;
+    Ok(Some(path))
 }
 
 /// Replies that a task named `N-…` is over once it was polled N times.
