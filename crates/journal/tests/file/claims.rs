@@ -1,7 +1,6 @@
 //! Who works on an entry, and what others do meanwhile.
 
 use std::fs;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use taskward_core::Journal as _;
@@ -79,32 +78,6 @@ fn whoever_searches_for_a_start_is_known_from_whoever_makes_it() {
     assert!(claim.exists() && !other.is_being_made(&id));
     keep(&other, STARTED);
     assert!(!claim.exists() && !other.is_being_made(&id));
-}
-
-/// Rows: G9.
-#[test]
-fn of_many_who_want_a_claim_at_once_one_has_it() {
-    let (_folder, journal) = journal();
-    let id = keep(&journal, STARTED);
-    let (held, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                let process = FileJournal::open(journal.folder()).expect("a process");
-                for _ in 0..20 {
-                    let Ok(claim) = process.claim(&id) else {
-                        continue;
-                    };
-                    taken.fetch_add(1, Ordering::SeqCst);
-                    assert_eq!(held.fetch_add(1, Ordering::SeqCst), 0, "held twice");
-                    std::thread::yield_now();
-                    held.fetch_sub(1, Ordering::SeqCst);
-                    drop(claim);
-                }
-            });
-        }
-    });
-    assert!(taken.into_inner() > 0);
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use taskward_core::{Journal as _, Snapshot, TaskId};
@@ -133,32 +132,6 @@ fn whoever_searches_for_a_start_is_known_from_whoever_makes_it() {
     keep(&other, &starting());
     let third = another_process(&other);
     assert!(third.claim(&id).is_err() && !third.is_being_made(&id));
-}
-
-/// Rows: G9.
-#[test]
-fn of_many_who_want_a_claim_at_once_one_has_it() {
-    let (_folder, journal) = journal();
-    let id = keep(&journal, &started());
-    let (held, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                let process = another_process(&journal);
-                for _ in 0..20 {
-                    let Ok(claim) = process.claim(&id) else {
-                        continue;
-                    };
-                    taken.fetch_add(1, Ordering::SeqCst);
-                    assert_eq!(held.fetch_add(1, Ordering::SeqCst), 0, "held twice");
-                    std::thread::yield_now();
-                    held.fetch_sub(1, Ordering::SeqCst);
-                    drop(claim);
-                }
-            });
-        }
-    });
-    assert!(taken.into_inner() > 0);
 }
 
 #[test]
