@@ -313,9 +313,9 @@ fn a_start_that_made_no_task_is_searched_for_and_never_sent_again() {
     ]);
     assert_eq!(told(&ended, &url), NONE_LISTED);
     world.sim.set_faults(Vec::new());
-    let sought = world.a2a_shell(&(first_words(&ended, "see") + " --speed 20"));
+    let searched = world.a2a_shell(&(first_words(&ended, "see") + " --speed 20"));
     assert_eq!(
-        told(&sought, &url),
+        told(&searched, &url),
         "\
 looking for the task of this start among those of its agent
 error: the task may have been started
