@@ -20,6 +20,7 @@
 
 #[cfg(feature = "async")]
 mod asynchronous;
+mod batch;
 #[cfg(feature = "blocking")]
 mod blocking;
 mod client;
@@ -47,9 +48,10 @@ pub mod transport;
 mod turns;
 
 #[cfg(feature = "async")]
-pub use asynchronous::{AsyncClient, AsyncHandle};
+pub use asynchronous::{AsyncBatch, AsyncClient, AsyncHandle};
+pub use batch::{BatchHandle, BatchResult};
 #[cfg(feature = "blocking")]
-pub use blocking::{BlockingClient, BlockingHandle};
+pub use blocking::{BlockingBatch, BlockingClient, BlockingHandle};
 pub use client::{Async, Blocking, Builder, Client, Flavour};
 pub use list::Entries;
 pub use recover::Recovery;

@@ -6,11 +6,12 @@ use std::ops::{Deref, DerefMut};
 
 use taskward_core::{
     Answer, AnswerError, ApiError, DetachReason, Detached, Error, Liveness, MessageNo,
-    NumberedEvent, Provider, Question, QuestionId, Snapshot, Status, TaskId,
+    NumberedEvent, Provider, Question, QuestionId, Snapshot, Status, TaskId, Timestamp,
 };
 
 use crate::client::{Client, Flavour};
 use crate::driver::TaskDriver;
+use crate::requests::{Claim, HandleCommand, HandleRequest};
 use crate::transport::Transport;
 
 /// The hook for every event.
@@ -117,6 +118,13 @@ impl<P: Provider, T: Transport, F: Flavour<T>> Running<P, T, F> {
     #[must_use]
     pub fn detached(&self) -> Option<Detached> {
         self.driver.detached(DetachReason::Interrupted)
+    }
+
+    /// Interrupts the following, as a handle does.
+    pub(crate) fn interrupt(&mut self, now: Timestamp) {
+        let command = HandleCommand::Interrupt(Box::new(|_| ()));
+        let request = HandleRequest::new(command, &Claim::default());
+        self.driver.handle_request(request, now);
     }
 
     /// Calls the hook with an event that is about to be handed out.

@@ -17,6 +17,7 @@ use crate::source::{self, Fingerprints};
 use crate::trace;
 use crate::transport::AsyncTransport;
 
+mod batch;
 mod drive;
 mod exchange;
 mod handle;
@@ -25,6 +26,7 @@ mod observe;
 mod running;
 mod work;
 
+pub use batch::AsyncBatch;
 use exchange::Exchange;
 pub use handle::AsyncHandle;
 use work::Work;

@@ -131,7 +131,10 @@ impl<P: Provider, T: AsyncTransport> Running<P, T, Async> {
         Poll::Ready(Ok(event))
     }
 
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<RunResult<P::Output>, Error>> {
+    pub(super) fn poll_end(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<RunResult<P::Output>, Error>> {
         for question in self.driver.take_reported() {
             if self.detaching.is_none() {
                 self.detaching = self.receive(question);

@@ -80,6 +80,15 @@ impl BlockingHandle {
         self.request(HandleCommand::Interrupt)
     }
 
+    /// Interrupts the following of a task that this handle alone has requests for, whoever drives it and whenever: nobody waits
+    /// until it is taken.
+    pub(super) fn interrupt_unheard(&self) {
+        let command = HandleCommand::Interrupt(Box::new(|_| ()));
+        let request = HandleRequest::new(command, &Claim::default());
+        // A task that is over needs no interrupt.
+        let _ = self.inbox.ask(request, &Idle::new(Duration::ZERO));
+    }
+
     fn request<T: Send + 'static>(
         &self,
         request: impl FnOnce(Responder<T>) -> HandleCommand,

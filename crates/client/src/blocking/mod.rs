@@ -16,6 +16,7 @@ use crate::source::{self, Fingerprints};
 use crate::trace;
 use crate::transport::BlockingTransport;
 
+mod batch;
 mod drive;
 mod exchange;
 mod handle;
@@ -23,6 +24,7 @@ mod inbox;
 mod list;
 mod running;
 
+pub use batch::BlockingBatch;
 use exchange::exchange;
 pub use handle::BlockingHandle;
 

@@ -3,6 +3,7 @@
 #![allow(missing_docs)]
 
 mod a2a;
+mod batch;
 mod created_once;
 mod examples;
 mod hundred_runs;

@@ -1,0 +1,319 @@
+//! Many runs as one stream, which polls only what was woken.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::hash::Hash;
+use std::num::NonZeroUsize;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use taskward_core::{Error, Provider, RunResult};
+
+use crate::batch::{BatchHandle, BatchResult, Jobs, NextJob};
+use crate::client::{Async, Client};
+use crate::run::Run;
+use crate::running::Running;
+use crate::transport::AsyncTransport;
+
+impl<P, T> Client<P, T, Async>
+where
+    P: Provider,
+    T: AsyncTransport<Exchange: Send, Wait: Send, Body: Send> + Send + Sync,
+{
+    /// Follows many runs of this client, at most `limit` at once: a stream of each job's key with its result, in the order
+    /// in which the runs end. The next job is taken from the iterator once there is room for it.
+    ///
+    /// Give each start a [name](Run::named) made of its key: then a batch that is run again, in whichever process and
+    /// whenever the first one ended, starts nothing twice. A second job with a key that an earlier one has yields an error,
+    /// and nothing is sent for it.
+    ///
+    /// ```no_run
+    /// # use std::num::NonZeroUsize;
+    /// # use taskward_client::{AsyncClient, transport::AsyncTransport};
+    /// # use taskward_core::Provider;
+    /// # async fn all<P, T>(client: AsyncClient<P, T>, jobs: Vec<(String, P::Job)>)
+    /// # where P: Provider, T: AsyncTransport<Exchange: Send, Wait: Send, Body: Send> + Send + Sync {
+    /// const LIMIT: NonZeroUsize = NonZeroUsize::new(64).unwrap();
+    /// let runner = client.clone();
+    /// let runs = jobs.into_iter().map(move |(key, job)| (key.clone(), runner.run(job).named(key)));
+    /// let mut results = client.run_all(runs, LIMIT);
+    /// while let Some((key, result)) = results.next().await {
+    ///     println!("{key}: {}", if result.is_ok() { "ended, or was handed back" } else { "not run" });
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropping the future of [`next`](AsyncBatch::next) loses nothing. Dropping the batch ends the following of all its runs
+    /// at once: their tasks keep running, and a start that was on its way is of unknown outcome. To end a batch without
+    /// that, [stop](BatchHandle::stop) it and take what it still yields.
+    pub fn run_all<K>(
+        &self,
+        runs: impl IntoIterator<Item = (K, Run<P, T, Async>), IntoIter: Send + 'static>,
+        limit: NonZeroUsize,
+    ) -> AsyncBatch<K, P, T>
+    where
+        K: Eq + Hash + Clone,
+    {
+        AsyncBatch {
+            client: self.clone(),
+            jobs: Jobs::new(runs),
+            limit: limit.get(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            woken: Arc::default(),
+            is_stopped: false,
+        }
+    }
+}
+
+/// Many runs, so many at once: a stream of each job's key and result, from [`Client::run_all`].
+///
+/// Runs make progress while it is polled. What it costs to poll depends on how many of them have something to do, and not
+/// on how many there are.
+pub struct AsyncBatch<K, P: Provider, T: AsyncTransport> {
+    client: Client<P, T, Async>,
+    jobs: Jobs<K, P, T, Async>,
+    limit: usize,
+    slots: Vec<Slot<K, P, T>>,
+    /// The slots without a run.
+    free: Vec<usize>,
+    woken: Arc<Woken>,
+    /// Whether the runs under way were interrupted.
+    is_stopped: bool,
+}
+
+/// A place for a run, with a waker of its own.
+struct Slot<K, P: Provider, T: AsyncTransport> {
+    wake: Arc<SlotWaker>,
+    waker: Waker,
+    job: Option<(K, Job<P, T>)>,
+}
+
+type Starting<P, T> = Pin<Box<dyn Future<Output = Result<Running<P, T, Async>, Error>> + Send>>;
+
+/// A run under way.
+enum Job<P: Provider, T: AsyncTransport> {
+    /// Nothing was sent yet.
+    Starting(Starting<P, T>),
+    Following(Box<Running<P, T, Async>>),
+}
+
+/// Which slots were woken since they were polled.
+#[derive(Default)]
+struct Woken {
+    queue: Mutex<Queue>,
+    stopping: AtomicBool,
+}
+
+#[derive(Default)]
+struct Queue {
+    slots: VecDeque<usize>,
+    /// Whoever polls the batch.
+    outer: Option<Waker>,
+}
+
+impl Woken {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Plain data: a panic leaves nothing half-written.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self) {
+        let outer = self.lock().outer.take();
+        if let Some(outer) = outer {
+            outer.wake();
+        }
+    }
+}
+
+/// Wakes the batch for one of its slots.
+struct SlotWaker {
+    slot: usize,
+    /// Whether the slot is in the queue.
+    queued: AtomicBool,
+    woken: Arc<Woken>,
+}
+
+impl Wake for SlotWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.queued.swap(true, Ordering::AcqRel) {
+            self.woken.lock().slots.push_back(self.slot);
+            self.woken.wake();
+        }
+    }
+}
+
+impl<K, P, T> AsyncBatch<K, P, T>
+where
+    K: Eq + Hash + Clone,
+    P: Provider,
+    T: AsyncTransport<Exchange: Send, Wait: Send, Body: Send> + Send + Sync,
+{
+    /// Returns the key and the result of the next run that ends; `None` once all have.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: the next one goes on where it was.
+    pub async fn next(&mut self) -> Option<BatchResult<K, P>> {
+        poll_fn(|cx| self.poll_result(cx)).await
+    }
+
+    /// Returns a handle to stop the batch, while it is polled.
+    #[must_use]
+    pub fn handle(&self) -> BatchHandle {
+        let woken = self.woken.clone();
+        BatchHandle::new(move || {
+            woken.stopping.store(true, Ordering::Release);
+            woken.wake();
+        })
+    }
+
+    fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Option<BatchResult<K, P>>> {
+        let outer = cx.waker();
+        {
+            let mut queue = self.woken.lock();
+            if queue
+                .outer
+                .as_ref()
+                .is_none_or(|held| !held.will_wake(outer))
+            {
+                queue.outer = Some(outer.clone());
+            }
+        }
+        if self.woken.stopping.load(Ordering::Acquire) && !self.is_stopped {
+            self.stop();
+        }
+        if let Some(refused) = self.fill() {
+            return Poll::Ready(Some(refused));
+        }
+        // Whoever wakes itself meanwhile has its turn when the runtime has had its own.
+        let turns = self.woken.lock().slots.len();
+        for _ in 0..turns {
+            let Some(slot) = self.woken.lock().slots.pop_front() else {
+                break;
+            };
+            if let Some(result) = self.poll_slot(slot) {
+                return Poll::Ready(Some(result));
+            }
+        }
+        match self.free.len() == self.slots.len() && self.jobs.is_over() {
+            true => Poll::Ready(None),
+            false => Poll::Pending,
+        }
+    }
+
+    /// Takes jobs while there is room for them; returns the first that is refused.
+    fn fill(&mut self) -> Option<BatchResult<K, P>> {
+        while !self.jobs.is_over() && (self.slots.len() < self.limit || !self.free.is_empty()) {
+            let (key, run) = match self.jobs.take() {
+                NextJob::Run(key, run) => (key, run),
+                NextJob::Refused(key, error) => return Some((key, Err(error))),
+                NextJob::None => break,
+            };
+            let job = Job::Starting(Box::pin(async move { run.start().await }));
+            let slot = self.free.pop().unwrap_or_else(|| self.add_slot());
+            let slot = &mut self.slots[slot];
+            slot.job = Some((key, job));
+            slot.wake.wake_by_ref();
+        }
+        None
+    }
+
+    fn add_slot(&mut self) -> usize {
+        let slot = self.slots.len();
+        let wake = Arc::new(SlotWaker {
+            slot,
+            queued: AtomicBool::new(false),
+            woken: self.woken.clone(),
+        });
+        let waker = wake.clone().into();
+        self.slots.push(Slot {
+            wake,
+            waker,
+            job: None,
+        });
+        slot
+    }
+
+    /// Polls the run of a slot that was woken; returns its result once it has ended, which frees the slot.
+    fn poll_slot(&mut self, index: usize) -> Option<BatchResult<K, P>> {
+        let slot = &mut self.slots[index];
+        // Before the poll: a wake during it is one more.
+        slot.wake.queued.store(false, Ordering::Release);
+        // The waker of a run that ended may still be held somewhere.
+        let (_, job) = slot.job.as_mut()?;
+        let mut cx = Context::from_waker(&slot.waker);
+        let Poll::Ready(result) = job.poll(&mut cx) else {
+            return None;
+        };
+        self.free.push(index);
+        let (key, _) = slot.job.take()?;
+        Some((key, result))
+    }
+
+    /// Interrupts the runs under way, and drops the jobs of which nothing was sent.
+    fn stop(&mut self) {
+        self.is_stopped = true;
+        self.jobs.stop();
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            match &mut slot.job {
+                None => {}
+                Some((_, Job::Starting(_))) => {
+                    slot.job = None;
+                    self.free.push(index);
+                }
+                Some((_, Job::Following(running))) => {
+                    running.interrupt(self.client.transport().now());
+                    slot.wake.wake_by_ref();
+                }
+            }
+        }
+    }
+}
+
+impl<P: Provider, T: AsyncTransport> Job<P, T> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<RunResult<P::Output>, Error>> {
+        loop {
+            match self {
+                Self::Starting(starting) => match starting.as_mut().poll(cx) {
+                    Poll::Ready(Ok(running)) => *self = Self::Following(Box::new(running)),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => return Poll::Pending,
+                },
+                Self::Following(running) => return running.poll_end(cx),
+            }
+        }
+    }
+}
+
+impl<K, P: Provider, T: AsyncTransport> fmt::Debug for AsyncBatch<K, P, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncBatch")
+            .field("client", &self.client)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Nothing in it is pinned in place.
+impl<K, P: Provider, T: AsyncTransport> Unpin for AsyncBatch<K, P, T> {}
+
+impl<K, P, T> futures_core::Stream for AsyncBatch<K, P, T>
+where
+    K: Eq + Hash + Clone,
+    P: Provider,
+    T: AsyncTransport<Exchange: Send, Wait: Send, Body: Send> + Send + Sync,
+{
+    type Item = BatchResult<K, P>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_result(cx)
+    }
+}
