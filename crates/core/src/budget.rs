@@ -1,16 +1,31 @@
-//! What several tasks of one origin share: the retry budget.
+//! What several tasks of one origin share: the retry budget, and the rate at which the server is asked.
 
+mod rate;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The retry budget of one origin, as plain data.
+use http::StatusCode;
+
+use crate::failure::ExchangeFailure;
+use crate::response::Response;
+use crate::time::Timestamp;
+
+pub(crate) use rate::Permit;
+use rate::{Rate, Reception};
+
+/// What the tasks of one origin have together, as plain data: how often they may repeat, and how fast they may ask.
 ///
 /// Each repeated request takes tokens and each success gives some back, so that the tasks of a failing server do not all
-/// hit it at once. The owner of several tasks owns one budget and lends it to each
-/// [`next_step`](crate::Task::next_step); threads share it without a lock. One thread that drives tasks in the same
-/// order gets the same decisions each time.
+/// hit it at once. Once the server has refused a request for being one too many (429 or 503), they ask it in turn, at a rate
+/// that follows what it accepts.
+///
+/// The owner of several tasks owns one budget and lends it to each [`next_step`](crate::Task::next_step); threads share it.
+/// One thread that drives tasks in the same order gets the same decisions each time.
 #[derive(Debug)]
 pub struct OriginBudget {
     tokens: AtomicU32,
+    rate: Arc<Rate>,
 }
 
 /// The size of the bucket.
@@ -25,10 +40,43 @@ const SUCCESS: u32 = 5;
 impl OriginBudget {
     /// Creates a full budget.
     #[must_use]
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             tokens: AtomicU32::new(FULL),
+            rate: Arc::default(),
         }
+    }
+
+    /// Returns how many requests a second are sent at most; `None` as long as the server has refused none for being too many.
+    #[must_use]
+    pub fn requests_per_second(&self) -> Option<f64> {
+        self.rate.per_second()
+    }
+
+    /// Reserves the right to send a request, in turn; `None` as long as requests need not wait for one.
+    pub(crate) fn reserve(&self, now: Timestamp) -> Option<Permit> {
+        self.rate.reserve(now)
+    }
+
+    /// Notes what the server did with a request that was sent at `sent`.
+    pub(crate) fn observe(
+        &self,
+        report: &Result<Response, ExchangeFailure>,
+        sent: Timestamp,
+        now: Timestamp,
+    ) {
+        let status = match report {
+            Ok(reply) => Some(reply.head.status),
+            Err(failure) => failure.head().map(|head| head.status),
+        };
+        let reception = match status {
+            Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => {
+                Reception::Refused
+            }
+            Some(status) if !status.is_server_error() => Reception::Accepted,
+            Some(_) | None => return,
+        };
+        self.rate.observe(reception, sent, now);
     }
 
     /// Returns how many tokens remain.
@@ -62,13 +110,14 @@ impl Clone for OriginBudget {
     fn clone(&self) -> Self {
         Self {
             tokens: AtomicU32::new(self.tokens()),
+            rate: Arc::new(Rate::clone(&self.rate)),
         }
     }
 }
 
 impl PartialEq for OriginBudget {
     fn eq(&self, other: &Self) -> bool {
-        self.tokens() == other.tokens()
+        self.tokens() == other.tokens() && self.rate == other.rate
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::budget::OriginBudget;
+use crate::budget::{OriginBudget, Permit};
 use crate::error::{ApiError, Error};
 use crate::failure::ExchangeFailure;
 use crate::id::ExchangeId;
@@ -42,6 +42,8 @@ pub struct Call<O: Operation> {
     attempts: u32,
     /// Whether the server may have received any attempt so far.
     maybe: bool,
+    /// The right to send, where the server limits the rate. Somebody waits for a call, so that it goes at once.
+    permit: Option<Permit>,
     state: State,
     result: Option<Result<O::Output, Error>>,
 }
@@ -52,8 +54,13 @@ enum State {
         not_before: Timestamp,
         retrying: Option<Retrying>,
     },
-    InFlight,
-    Reported(Box<Result<Response, ExchangeFailure>>),
+    InFlight {
+        sent: Timestamp,
+    },
+    Reported {
+        sent: Timestamp,
+        report: Box<Result<Response, ExchangeFailure>>,
+    },
     Done,
 }
 
@@ -115,6 +122,7 @@ impl<O: Operation> Call<O> {
             rng: None,
             attempts: 0,
             maybe: false,
+            permit: None,
             state: State::Ready {
                 not_before: now,
                 retrying: None,
@@ -126,9 +134,11 @@ impl<O: Operation> Call<O> {
     /// Returns what to do next. Called twice with nothing in between, it returns the same step.
     pub fn next_step(&mut self, now: Timestamp, budget: &OriginBudget) -> CallStep<'_> {
         self.now = self.now.max(now);
-        if matches!(self.state, State::Reported(_))
-            && let State::Reported(report) = std::mem::replace(&mut self.state, State::Done)
+        if matches!(self.state, State::Reported { .. })
+            && let State::Reported { sent, report } =
+                std::mem::replace(&mut self.state, State::Done)
         {
+            budget.observe(&report, sent, self.now);
             self.judge(*report, budget);
         }
         if matches!(self.state, State::Ready { .. }) && self.now >= self.until {
@@ -144,13 +154,18 @@ impl<O: Operation> Call<O> {
                 until: *not_before,
                 retrying,
             },
-            State::Ready { .. } => CallStep::Send {
-                id: ExchangeId(u64::from(self.attempts) + 1),
-                limits: self.limits(),
-                request: &self.request,
-            },
-            State::InFlight => CallStep::InFlight { id },
-            State::Reported(_) | State::Done => CallStep::Done,
+            State::Ready { .. } => {
+                if self.permit.is_none() {
+                    self.permit = budget.reserve(self.now);
+                }
+                CallStep::Send {
+                    id: ExchangeId(u64::from(self.attempts) + 1),
+                    limits: self.limits(),
+                    request: &self.request,
+                }
+            }
+            State::InFlight { .. } => CallStep::InFlight { id },
+            State::Reported { .. } | State::Done => CallStep::Done,
         }
     }
 
@@ -235,7 +250,10 @@ impl<O: Operation> Call<O> {
     pub fn sent(&mut self, id: ExchangeId) {
         if matches!(self.state, State::Ready { .. }) && id.0 == u64::from(self.attempts) + 1 {
             self.attempts += 1;
-            self.state = State::InFlight;
+            if let Some(permit) = self.permit.take() {
+                permit.spend();
+            }
+            self.state = State::InFlight { sent: self.now };
         }
     }
 
@@ -256,8 +274,11 @@ impl<O: Operation> Call<O> {
         now: Timestamp,
     ) {
         self.now = self.now.max(now);
-        if matches!(self.state, State::InFlight) && id.0 == u64::from(self.attempts) {
-            self.state = State::Reported(Box::new(report));
+        if let State::InFlight { sent } = self.state
+            && id.0 == u64::from(self.attempts)
+        {
+            let report = Box::new(report);
+            self.state = State::Reported { sent, report };
         }
     }
 

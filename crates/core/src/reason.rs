@@ -17,6 +17,8 @@ pub enum WaitReason {
     ServerDelay,
     /// A request failed and will be repeated later.
     Backoff,
+    /// The server refused requests for being too many, and this one waits for its turn.
+    Rate,
     /// Two status reads must not be closer than the shortest interval.
     Floor,
     /// A question is open; an answer may come earlier.
@@ -61,6 +63,7 @@ impl WaitReason {
             Self::PollInterval => "next poll",
             Self::ServerDelay => "the server asked the client to wait",
             Self::Backoff => "backing off after a failure",
+            Self::Rate => "waiting for its turn: the server limits the rate",
             Self::Floor => "minimum polling interval",
             Self::Question => "waiting for an answer",
             Self::Review => "waiting for a review",

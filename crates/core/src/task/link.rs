@@ -29,8 +29,8 @@ pub(super) enum Link {
     Planned(Exchange),
     /// The request may have reached the server; its report is the next input.
     InFlight(Sent),
-    /// The driver has reported the exchange, and the next step judges the report.
-    Reported(Purpose, Report),
+    /// The driver has reported the exchange that was sent then, and the next step judges the report.
+    Reported(Purpose, Timestamp, Report),
 }
 
 /// A request with its purpose.
@@ -70,6 +70,20 @@ pub(super) enum Purpose {
     OpenStream(Option<EventSeq>),
 }
 
+impl Purpose {
+    /// Returns whether a human waits for this: then it does not wait for its turn at a server that limits the rate.
+    pub(super) fn is_urgent(self) -> bool {
+        match self {
+            Self::Check | Self::Write | Self::Reconcile | Self::Cancel => true,
+            Self::Start
+            | Self::StartStream
+            | Self::Locate
+            | Self::Read(_)
+            | Self::OpenStream(_) => false,
+        }
+    }
+}
+
 /// A read of the task. What a page of its events begins at stands in the backfill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Read {
@@ -99,7 +113,7 @@ impl Link {
             Self::Idle => None,
             Self::Planned(exchange) => Some(exchange.purpose),
             Self::InFlight(sent) => Some(sent.purpose),
-            Self::Reported(purpose, _) => Some(*purpose),
+            Self::Reported(purpose, ..) => Some(*purpose),
         }
     }
 
@@ -167,15 +181,15 @@ impl Link {
     /// Notes the report for the exchange of this id; returns when it was sent, and `None` when it is not in flight.
     pub(super) fn reported(&mut self, id: ExchangeId, report: Report) -> Option<Timestamp> {
         let sent = self.in_flight().filter(|sent| sent.id == id)?;
-        *self = Self::Reported(sent.purpose, report);
+        *self = Self::Reported(sent.purpose, sent.at, report);
         Some(sent.at)
     }
 
-    /// Returns what the exchange that was reported was for, with its report, once.
-    pub(super) fn take_reported(&mut self) -> Option<(Purpose, Report)> {
+    /// Returns what the exchange that was reported was for and when it was sent, with its report, once.
+    pub(super) fn take_reported(&mut self) -> Option<(Purpose, Timestamp, Report)> {
         match self {
             Self::Reported(..) => match std::mem::take(self) {
-                Self::Reported(purpose, report) => Some((purpose, report)),
+                Self::Reported(purpose, sent, report) => Some((purpose, sent, report)),
                 _ => None,
             },
             _ => None,
@@ -233,6 +247,25 @@ mod tests {
         assert!(link.is_busy() && link.in_flight().is_none());
         assert!(link.take_reported().is_some() && link.take_reported().is_none());
         assert!(!link.is_busy());
+    }
+
+    /// Rows: F17.
+    #[test]
+    fn what_a_human_waits_for_does_not_wait_for_its_turn() {
+        let urgent = [
+            Purpose::Check,
+            Purpose::Write,
+            Purpose::Reconcile,
+            Purpose::Cancel,
+        ];
+        assert!(urgent.into_iter().all(Purpose::is_urgent));
+        let patient = [
+            Purpose::Start,
+            Purpose::Locate,
+            Purpose::Read(Read::Status),
+            Purpose::OpenStream(None),
+        ];
+        assert!(!patient.into_iter().any(Purpose::is_urgent));
     }
 
     #[test]

@@ -30,7 +30,7 @@ mod writes;
 use bytes::Bytes;
 
 use crate::again::StartAgain;
-use crate::budget::OriginBudget;
+use crate::budget::{OriginBudget, Permit};
 use crate::credential::Credential;
 use crate::error::{ApiError, Error, ErrorKind};
 use crate::event::Status;
@@ -105,6 +105,8 @@ use turn::{Turn, TurnState};
 pub struct Task<P: Provider> {
     env: Env<P>,
     link: Link,
+    /// The right to send the next request, where the server limits the rate; whatever is sent next uses it up.
+    permit: Option<Permit>,
     out: Outbox,
     clocks: Deadlines,
     cancel: Cancel,
@@ -358,6 +360,7 @@ impl<P: Provider> Task<P> {
         Self {
             clocks: Deadlines::new(policy.work, policy.human, env.now),
             env,
+            permit: None,
             link: Link::Idle,
             out: Outbox::default(),
             cancel: Cancel::default(),
@@ -398,6 +401,9 @@ impl<P: Provider> Task<P> {
             return;
         };
         self.env.exchanges = id.0;
+        if let Some(permit) = self.permit.take() {
+            permit.spend();
+        }
         match purpose {
             Purpose::Start => {
                 if let Phase::Starting(starting) = &mut self.phase {
@@ -700,6 +706,7 @@ impl<P: Provider> Task<P> {
             }
         }
         self.link.forget();
+        self.permit = None;
         self.step(Move::End(outcome));
         self.out.save.need();
     }

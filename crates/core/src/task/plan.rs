@@ -101,7 +101,11 @@ impl<P: Provider> Task<P> {
             }
             match self.plan().due_purpose(now) {
                 Ok(purpose) => {
-                    if let Some(step) = self.prepare(purpose) {
+                    let step = match self.admit(purpose, budget) {
+                        Ok(()) => self.prepare(purpose),
+                        Err(later) => self.rest((later, WaitReason::Rate), readable),
+                    };
+                    if let Some(step) = step {
                         return step;
                     }
                 }
@@ -212,6 +216,7 @@ impl<P: Provider> Task<P> {
                 TimeLimit::Waiting,
                 WaitReason::PollInterval
                 | WaitReason::Floor
+                | WaitReason::Rate
                 | WaitReason::CrossCheck
                 | WaitReason::Silence
                 | WaitReason::Opening,
@@ -249,6 +254,22 @@ impl<P: Provider> Task<P> {
             Phase::Ended(_) => {}
         }
         plan
+    }
+
+    /// Reserves the right to send; returns when to ask again while others have their turn first.
+    fn admit(&mut self, purpose: Purpose, budget: &OriginBudget) -> Result<(), Timestamp> {
+        if self.permit.is_none() {
+            self.permit = budget.reserve(self.env.now);
+        }
+        self.turn_of(purpose)
+    }
+
+    /// Returns when to ask again while others have their turn before the exchange for `purpose`.
+    pub(super) fn turn_of(&self, purpose: Purpose) -> Result<(), Timestamp> {
+        match &self.permit {
+            Some(permit) if !purpose.is_urgent() => permit.due(self.env.now),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Plans the exchange for `purpose` and returns the step that sends it; `None` if it cannot be built, which changes

@@ -50,7 +50,10 @@ impl<P: Provider> Task<P> {
         if self.link.is_busy() || self.phase.is_ended() {
             return None;
         }
-        let later = self.plan().due_purpose(self.env.now).err()?;
+        let later = match self.plan().due_purpose(self.env.now) {
+            Ok(purpose) => (self.turn_of(purpose).err()?, WaitReason::Rate),
+            Err(later) => later,
+        };
         Some(self.pause_until(later))
     }
 }

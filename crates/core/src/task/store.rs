@@ -85,6 +85,8 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
         env,
         // An exchange that is under way counts as abandoned after a resume.
         link: _,
+        // A resumed task takes its turn anew.
+        permit: _,
         out,
         clocks,
         cancel,
@@ -364,6 +366,7 @@ pub(super) fn resume<P: Provider>(
     }
     let mut task = Task {
         env,
+        permit: None,
         link: Link::Idle,
         out,
         clocks,

@@ -236,10 +236,10 @@ impl Stream {
         }
     }
 
-    /// Takes the report of the opening.
-    pub(super) fn take_report(&mut self) -> Option<Result<Response, ExchangeFailure>> {
+    /// Takes the report of the opening, with the time at which its request was sent.
+    pub(super) fn take_report(&mut self) -> Option<(Timestamp, Result<Response, ExchangeFailure>)> {
         match &mut self.state {
-            StreamState::Opening(opening) => opening.report.take(),
+            StreamState::Opening(opening) => Some((opening.since, opening.report.take()?)),
             StreamState::Closed { .. } | StreamState::Open(_) | StreamState::Closing { .. } => None,
         }
     }

@@ -1,5 +1,6 @@
 //! Retries and rate limits: single calls, and many tasks of one client, in virtual time.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -553,6 +554,48 @@ fn two_hundred_tasks_in_a_storm_ask_less_than_without_it_and_never_all_at_once()
         let later = storm.start + 30_000..storm.end;
         let most = most_at_once(&fleet.sent, later);
         assert!(most <= 40, "{hints:?}: {most} of {TASKS} in one second");
+    }
+}
+
+/// 250 tasks want about 30 requests a second of a server that accepts 10 in each second, and asks for a second's wait.
+///
+/// Rows: F17.
+#[test]
+fn a_server_that_limits_the_rate_is_used_and_seldom_refuses_and_every_task_has_its_turn() {
+    const TASKS: u8 = 250;
+    const LIMIT: u32 = 10;
+    const END: u64 = 600_000;
+    let accepted: RefCell<BTreeMap<u64, u32>> = RefCell::default();
+    let refused: RefCell<Vec<u64>> = RefCell::default();
+    let works = works_until(END);
+    let mut fleet = Fleet::start(TASKS, &Policy::default());
+    fleet.drive(|path, now| {
+        if path == "/start" {
+            return works(path, now);
+        }
+        let mut accepted = accepted.borrow_mut();
+        let in_this_second = accepted.entry(now / 1_000).or_default();
+        if *in_this_second < LIMIT {
+            *in_this_second += 1;
+            return works(path, now);
+        }
+        refused.borrow_mut().push(now);
+        reply(429, &["1"])
+    });
+    let (accepted, refused) = (accepted.into_inner(), refused.into_inner());
+    let span = 60_000..END;
+    let used: u32 = accepted
+        .iter()
+        .filter(|(second, _)| span.contains(&(*second * 1_000)))
+        .map(|(_, count)| count)
+        .sum();
+    let refused = refused.iter().filter(|at| span.contains(at)).count();
+    let refused = u32::try_from(refused).expect("few");
+    assert!(used >= 540 * LIMIT * 9 / 10, "{used} used");
+    assert!(refused * 20 <= used + refused, "{refused} of {used}");
+    for one in &fleet.tasks {
+        let ended = matches!(one.end, Some(Outcome::Succeeded { .. }));
+        assert!(ended, "{:?}", one.end);
     }
 }
 

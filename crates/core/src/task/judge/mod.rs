@@ -50,7 +50,9 @@ impl<P: Provider> Task<P> {
     /// Judges the reports that are in, and moves the task accordingly. The reply to the request that was to open the
     /// stream is judged once nothing else is under way: it may end the task's following.
     pub(super) fn judge(&mut self, budget: &OriginBudget) {
-        if let Some((purpose, report)) = self.link.take_reported() {
+        let now = self.env.now;
+        if let Some((purpose, sent, report)) = self.link.take_reported() {
+            budget.observe(&report, sent, now);
             let (phase, mut cx) = self.parts();
             let next = phase.judge(&mut cx, purpose, &report, budget);
             if !next.is_stay() {
@@ -60,8 +62,9 @@ impl<P: Provider> Task<P> {
             phase.update_clock(&mut cx);
         }
         if !self.link.is_busy()
-            && let Some(report) = self.phase.stream_mut().take_report()
+            && let Some((sent, report)) = self.phase.stream_mut().take_report()
         {
+            budget.observe(&report, sent, now);
             let (phase, mut cx) = self.parts();
             let next = phase.judge_opening(&mut cx, &report, budget);
             self.go(next);
