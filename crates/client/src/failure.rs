@@ -97,6 +97,7 @@ impl StdError for TransportFailure {}
 #[must_use]
 pub fn of_connect(error: &io::Error, server: &str) -> TransportFailure {
     let cause = match error.kind() {
+        _ if is_out_of_descriptors(error) => Cause::OutOfDescriptors,
         io::ErrorKind::TimedOut => Cause::Timeout(TimeoutPhase::Connect),
         _ => Cause::Refused,
     };
@@ -106,6 +107,18 @@ pub fn of_connect(error: &io::Error, server: &str) -> TransportFailure {
         _ => format!("{server}: {why}"),
     };
     TransportFailure::new(cause, detail)
+}
+
+/// Returns whether the process, or the whole machine, may open no more files and sockets.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    let codes: &[i32] = if cfg!(windows) {
+        &[10024] // WSAEMFILE
+    } else {
+        &[24, 23] // EMFILE, ENFILE
+    };
+    error
+        .raw_os_error()
+        .is_some_and(|code| codes.contains(&code))
 }
 
 /// Returns what an error says without the number that the operating system has for it: it says nothing to people.
@@ -268,6 +281,7 @@ mod tests {
         assert_eq!(cut.cause, Cause::Tls);
     }
 
+    /// Rows: F18.
     #[test]
     fn a_connection_that_does_not_come_about_names_the_server() {
         let fault = of_connect(
@@ -279,6 +293,10 @@ mod tests {
         // ECONNREFUSED of Linux; elsewhere another error, or none.
         let numbered = of_connect(&io::Error::from_raw_os_error(111), "127.0.0.1:9");
         assert!(!numbered.detail.contains("os error"), "{numbered}");
+        let full = of_connect(&io::Error::from_raw_os_error(24), "h:1");
+        if cfg!(unix) {
+            assert_eq!(full.cause, Cause::OutOfDescriptors);
+        }
         let fault = of_connect(&io::Error::from(io::ErrorKind::TimedOut), "h:1");
         assert_eq!(fault.cause, Cause::Timeout(TimeoutPhase::Connect));
     }

@@ -383,6 +383,7 @@ impl Error {
             | Cause::TooLarge { .. } => ErrorKind::Protocol,
             Cause::Resolve
             | Cause::Refused
+            | Cause::OutOfDescriptors
             | Cause::Tls
             | Cause::Proxy
             | Cause::Timeout(_)

@@ -56,6 +56,9 @@ pub enum Cause {
     Resolve,
     /// No server listens there, or the network is unreachable.
     Refused,
+    /// This machine or process has no file descriptor left for a connection. Another one that ends frees one: that is no sign
+    /// of the server, and costs it neither a token of the retry budget nor a longer wait.
+    OutOfDescriptors,
     /// The TLS handshake failed before the certificate was checked.
     Tls,
     /// The server's certificate was checked and rejected. Never retried.
@@ -137,6 +140,9 @@ impl fmt::Display for ExchangeFailure {
             Cause::Refused if self.detail.is_empty() => f.write_str("cannot connect")?,
             // The detail begins with the server.
             Cause::Refused => return write!(f, "cannot connect to {}", self.detail),
+            Cause::OutOfDescriptors => {
+                f.write_str("this process has no file descriptor left for a connection")?;
+            }
             Cause::Tls => f.write_str("the TLS handshake failed")?,
             Cause::Certificate => f.write_str("the server's certificate is not trusted")?,
             Cause::Proxy => f.write_str("the proxy refused")?,

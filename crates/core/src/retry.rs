@@ -86,6 +86,17 @@ impl AttemptError {
         FailedAttempt::new(RetryReason::of(self), self.to_string())
     }
 
+    /// Returns whether the attempt failed here, before the server could see anything of it, and says nothing of the server.
+    pub(crate) fn is_local(&self) -> bool {
+        matches!(
+            self,
+            Self::Wire(ExchangeFailure {
+                cause: Cause::OutOfDescriptors,
+                ..
+            })
+        )
+    }
+
     fn is_timeout(&self) -> bool {
         matches!(
             self,
@@ -274,7 +285,8 @@ pub(crate) fn decide(
         policy.writes
     };
     let next = now.after(wait(error, number, policy, draw, now));
-    if number >= allowed || next > until || !budget.take(error.is_timeout()) {
+    let is_paid = error.is_local() || budget.take(error.is_timeout());
+    if number >= allowed || next > until || !is_paid {
         return given_up(RetryDecision::Exhausted);
     }
     RetryDecision::Again(next)

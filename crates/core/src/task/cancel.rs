@@ -286,7 +286,9 @@ impl Cancel {
         let due = env
             .now
             .after(retry::wait(&error, tries, rules, draw, env.now));
-        budget.take(false);
+        if !error.is_local() {
+            budget.take(false);
+        }
         let failure = CancelFailure::Attempt(error.record());
         self.change(CancelChange::Failed(due, failure));
         out.events.push(Event::Retrying {

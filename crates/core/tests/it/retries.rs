@@ -599,6 +599,46 @@ fn a_server_that_limits_the_rate_is_used_and_seldom_refuses_and_every_task_has_i
     }
 }
 
+/// Rows: F18.
+#[test]
+fn a_process_without_descriptors_pays_no_token_and_polls_at_its_usual_pace() {
+    let mut fleet = Fleet::start(1, &Policy::default());
+    let one = &mut fleet.tasks[0];
+    let mut polls = Vec::new();
+    let mut attempts = Vec::new();
+    while polls.len() < 6 {
+        let now = Timestamp::from_millis(one.due);
+        let (events, next) = testing::settle(&mut one.task, now, &fleet.shared);
+        attempts.extend(events.iter().filter_map(|event| match **event {
+            Event::Retrying { attempt, .. } => Some(attempt),
+            _ => None,
+        }));
+        match next {
+            Step::Send { id, request, .. } => {
+                one.task.sent(id);
+                if request.target().as_str() == "/start" {
+                    let started = words("t1 running.");
+                    one.task.handle_response(id, started, now);
+                    continue;
+                }
+                polls.push(one.due);
+                let failure = ExchangeFailure::new(
+                    ExchangeProgress::NotSent,
+                    Cause::OutOfDescriptors,
+                    "too many open files",
+                );
+                one.task.handle_failure(id, failure, now);
+            }
+            Step::Wait { until, .. } => one.due = until.as_millis(),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(fleet.shared.tokens(), OriginBudget::new().tokens());
+    assert_eq!(attempts, [1; 5]);
+    let longest = polls.windows(2).map(|pair| pair[1] - pair[0]).max();
+    assert!(longest <= Some(11_000), "{polls:?}");
+}
+
 /// Rows: F8.
 #[test]
 fn two_hundred_calls_in_a_storm_make_a_hundred_repetitions_together() {

@@ -238,7 +238,9 @@ impl<P: Provider> Follow<P> {
         }
         fill.due = due;
         let attempt = fill.tries;
-        budget.take(false);
+        if !error.is_local() {
+            budget.take(false);
+        }
         cx.out.events.push(Event::Retrying {
             attempt,
             failed: FailedAttempt::new(

@@ -265,16 +265,19 @@ impl<P: Provider> Follow<P> {
         if let Some(error) = missing(error, self.status.is_some() || self.created_at.is_some()) {
             return self.confirm_gone(cx, error);
         }
-        self.poller.failed = self.poller.failed.saturating_add(1);
+        let is_local = error.is_local();
+        if !is_local {
+            self.poller.failed = self.poller.failed.saturating_add(1);
+        }
         let draw = cx.env.rng.u16(..);
         let mut wait = millis(retry::wait(
             error,
-            self.poller.failed,
+            self.poller.failed.max(1),
             &cx.env.policy.retry,
             draw,
             cx.env.now,
         ));
-        if !budget.take(false) {
+        if !is_local && !budget.take(false) {
             // The origin's budget is empty: a poll is only postponed, and never given up.
             wait = wait.max(millis(retry::exhausted_budget_delay(
                 &cx.env.policy.retry,
@@ -289,7 +292,7 @@ impl<P: Provider> Follow<P> {
             .after(std::time::Duration::from_millis(wait))
             .max(self.poller.schedule(cx.env).0);
         cx.out.events.push(Event::Retrying {
-            attempt: self.poller.failed,
+            attempt: self.poller.failed.max(1),
             failed: error.record(),
             until: due,
         });

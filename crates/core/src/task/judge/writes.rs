@@ -495,7 +495,9 @@ impl<P: Provider> Follow<P> {
         }
         write.last_error = Some(why);
         cx.out.save.need();
-        budget.take(false);
+        if !error.is_local() {
+            budget.take(false);
+        }
         cx.out.events.push(Event::Retrying {
             attempt,
             failed: error.record(),
