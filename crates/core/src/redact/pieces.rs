@@ -281,8 +281,6 @@ pub(crate) struct HoldBack {
 impl HoldBack {
     /// Searches for this credential from now on.
     pub(crate) fn search_for(&mut self, credential: &Credential) {
-        let followed = credential.needles().followed().count();
-        self.tails.resize_with(followed, Tails::default);
         self.credential = Some(credential.clone());
     }
 
@@ -304,6 +302,9 @@ impl HoldBack {
             return masks;
         };
         let needles = credential.needles();
+        // Only now: most tasks never have an event with a text of the server's.
+        self.tails
+            .resize_with(needles.followed().count(), Tails::default);
         let (tails, mut begins, mut text) = (&mut self.tails, false, 0);
         each_text(data, "", &mut |name, value| {
             let name = digest(name.as_bytes());

@@ -25,7 +25,7 @@ pub(super) struct Cancel {
     /// How the client stops following the task, once it has begun to.
     pub(super) detaching: Option<Detaching>,
     /// A refusal that says that the task cannot be cancelled as it is: reported once a read shows that it is not over.
-    doubted: Option<CancelFailure>,
+    doubted: Option<Box<CancelFailure>>,
     /// Whether the server may have received an attempt before the one that it refused, or before this process.
     was_lost: bool,
 }
@@ -42,12 +42,12 @@ pub(super) enum CancelState {
         tries: u32,
         due: Timestamp,
         /// Why the server did not accept the last attempt.
-        last: Option<CancelFailure>,
+        last: Option<Box<CancelFailure>>,
     },
     /// The server accepted the request. The task's own status shows how it ended.
     Accepted,
     /// The server refused the request; this is why.
-    Refused(Option<CancelFailure>),
+    Refused(Option<Box<CancelFailure>>),
 }
 
 /// What changes the state.
@@ -59,8 +59,8 @@ pub(super) enum CancelChange {
     Impossible,
     Accepted,
     /// The attempt failed, and the next one is due then.
-    Failed(Timestamp, CancelFailure),
-    Refused(CancelFailure),
+    Failed(Timestamp, Box<CancelFailure>),
+    Refused(Box<CancelFailure>),
 }
 
 impl CancelState {
@@ -136,7 +136,7 @@ impl Cancel {
             return SavedCancel::Requested {
                 tries: 0,
                 due: None,
-                last: Some(failure.clone()),
+                last: Some(CancelFailure::clone(failure)),
             };
         }
         match state.clone() {
@@ -144,10 +144,10 @@ impl Cancel {
             CancelState::Requested { tries, due, last } => SavedCancel::Requested {
                 tries,
                 due: Some(due),
-                last,
+                last: last.map(|failure| *failure),
             },
             CancelState::Accepted => SavedCancel::Accepted,
-            CancelState::Refused(failure) => SavedCancel::Refused(failure),
+            CancelState::Refused(failure) => SavedCancel::Refused(failure.map(|failure| *failure)),
         }
     }
 }
@@ -173,10 +173,10 @@ impl CancelState {
             SavedCancel::Requested { tries, due, last } => Self::Requested {
                 tries,
                 due: due.map_or(time.now(), |due| time.due(due)),
-                last,
+                last: last.map(Box::new),
             },
             SavedCancel::Accepted => Self::Accepted,
-            SavedCancel::Refused(failure) => Self::Refused(failure),
+            SavedCancel::Refused(failure) => Self::Refused(failure.map(Box::new)),
         }
     }
 }
@@ -270,14 +270,14 @@ impl Cancel {
         };
         let rules: &Retry = &env.policy.retry;
         if retry::retryability(&error, Safety::Repeatable, rules) != Retryability::Retryable {
-            let failure = CancelFailure::Attempt(error.record());
+            let failure = Box::new(CancelFailure::Attempt(error.record()));
             if error.class() == Some(ErrorClass::NotCancellable) {
                 self.was_lost |= tries > 0;
                 self.change(CancelChange::Refused(failure.clone()));
                 self.doubted = Some(failure);
                 out.save.need();
             } else {
-                self.refuse(failure, out);
+                self.refuse(*failure, out);
             }
             return CancelReply::Refused;
         }
@@ -289,7 +289,7 @@ impl Cancel {
         if !error.is_local() {
             budget.take(false);
         }
-        let failure = CancelFailure::Attempt(error.record());
+        let failure = Box::new(CancelFailure::Attempt(error.record()));
         self.change(CancelChange::Failed(due, failure));
         out.events.push(Event::Retrying {
             attempt: tries,
@@ -304,7 +304,7 @@ impl Cancel {
         if let Some(failure) = self.doubted.take()
             && !is_over
         {
-            out.events.push(Event::CancelRefused(failure));
+            out.events.push(Event::CancelRefused(*failure));
         }
     }
 
@@ -316,7 +316,7 @@ impl Cancel {
     /// Gives the request up for this reason.
     pub(super) fn refuse(&mut self, failure: CancelFailure, out: &mut Outbox) {
         out.events.push(Event::CancelRefused(failure.clone()));
-        self.change(CancelChange::Refused(failure));
+        self.change(CancelChange::Refused(Box::new(failure)));
     }
 
     /// Returns what is known about cancelling the task, if the client detached now.
@@ -331,7 +331,9 @@ impl Cancel {
                 last: Some(failure),
                 ..
             }
-            | CancelState::Refused(Some(failure)) => CancelResult::Failed(failure.clone()),
+            | CancelState::Refused(Some(failure)) => {
+                CancelResult::Failed(CancelFailure::clone(failure))
+            }
             CancelState::Requested { last: None, .. } | CancelState::Refused(None) => {
                 CancelResult::Failed(CancelFailure::NotSent)
             }
@@ -385,7 +387,10 @@ pub(super) fn arrows() -> Vec<super::diagrams::Arrow> {
         (CancelChange::Requested(NOW), "requested"),
         (CancelChange::Impossible, "the provider cannot"),
         (CancelChange::Accepted, "accepted"),
-        (CancelChange::Refused(CancelFailure::NotSent), "refused"),
+        (
+            CancelChange::Refused(Box::new(CancelFailure::NotSent)),
+            "refused",
+        ),
     ];
     super::diagrams::arrows(&states, &changes, CancelState::after)
 }

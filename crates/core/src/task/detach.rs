@@ -12,6 +12,7 @@
 //!
 //! Whatever a poll shows on the way counts: a task that completed meanwhile has succeeded.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::budget::OriginBudget;
@@ -53,7 +54,8 @@ impl<P: Provider> Task<P> {
     /// # Errors
     /// Returns an error if the task is to be cancelled and the provider cannot do that.
     pub fn on_deadline(mut self, how: OnDetach) -> Result<Self, Unsupported> {
-        self.env.policy.on_deadline = possible(&self.env.provider, how)?;
+        let how = possible(&self.env.provider, how)?;
+        Arc::make_mut(&mut self.env.policy).on_deadline = how;
         Ok(self)
     }
 
@@ -62,7 +64,8 @@ impl<P: Provider> Task<P> {
     /// # Errors
     /// Returns an error if the task is to be cancelled and the provider cannot do that.
     pub fn on_interrupt(mut self, how: OnDetach) -> Result<Self, Unsupported> {
-        self.env.policy.on_interrupt = possible(&self.env.provider, how)?;
+        let how = possible(&self.env.provider, how)?;
+        Arc::make_mut(&mut self.env.policy).on_interrupt = how;
         Ok(self)
     }
 

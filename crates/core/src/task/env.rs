@@ -1,5 +1,7 @@
 //! What every phase and region of a task shares: the provider, the policy, time and randomness.
 
+use std::sync::Arc;
+
 use crate::id::{ExchangeId, IntentId};
 use crate::outcome::{Outcome, UnknownReason};
 use crate::policy::Policy;
@@ -16,19 +18,20 @@ pub(super) struct Env<P> {
     pub(super) provider: P,
     /// The server that the task belongs to, if the driver named it.
     pub(super) origin: Option<String>,
-    pub(super) policy: Policy,
+    /// Shared by the tasks that were given the same one.
+    pub(super) policy: Arc<Policy>,
     pub(super) seed: Seed,
     pub(super) rng: fastrand::Rng,
     pub(super) now: Timestamp,
     /// The start request that created the task, if this client sent it.
-    pub(super) intent: Option<Intent>,
+    pub(super) intent: Option<Box<Intent>>,
     /// How many exchanges were sent.
     pub(super) exchanges: u64,
     pub(super) liveness: Liveness,
 }
 
 impl<P: Provider> Env<P> {
-    pub(super) fn new(provider: P, policy: Policy, seed: Seed, now: Timestamp) -> Self {
+    pub(super) fn new(provider: P, policy: Arc<Policy>, seed: Seed, now: Timestamp) -> Self {
         Self {
             provider,
             origin: None,

@@ -152,6 +152,11 @@ impl EventQueue {
         Some(event)
     }
 
+    /// Gives back the memory of events that are no longer here: most tasks wait for long after a few events.
+    pub(super) fn shrink(&mut self) {
+        self.queue.shrink_to_fit();
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }

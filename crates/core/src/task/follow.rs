@@ -34,14 +34,14 @@ pub(super) struct Follow<P: Provider> {
     pub(super) poller: Poller,
     pub(super) stream: Stream,
     /// A poll result that is deferred until the list of events has been read.
-    pub(super) deferred: Option<PollResult<P::Output>>,
+    pub(super) deferred: Option<Box<PollResult<P::Output>>>,
     pub(super) questions: Questions,
     pub(super) writes: Writes,
-    pub(super) turn: Option<Turn>,
+    pub(super) turn: Option<Box<Turn>>,
     /// The last time of which it was reported that nothing has changed since, by the server's clock.
     pub(super) no_progress_since: Option<Timestamp>,
     /// The server's error for the last answer, message or cancel that was refused; `None` if the client refused it.
-    pub(super) refused: Option<ApiError>,
+    pub(super) refused: Option<Box<ApiError>>,
 }
 
 /// Whether the status may predate a write of ours.
@@ -151,6 +151,6 @@ impl<P: Provider> Follow<P> {
 
     /// Returns whether a read has shown that the task is over, while its list of events is still being read.
     pub(super) fn has_deferred_end(&self) -> bool {
-        self.deferred.as_ref().is_some_and(PollResult::is_over)
+        self.deferred.as_deref().is_some_and(PollResult::is_over)
     }
 }

@@ -27,6 +27,8 @@ mod stream;
 mod turn;
 mod writes;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::again::StartAgain;
@@ -155,7 +157,7 @@ impl<P: Provider> Task<P> {
     pub fn start(
         provider: P,
         job: &P::Job,
-        policy: Policy,
+        policy: impl Into<Arc<Policy>>,
         seed: Seed,
         now: Timestamp,
     ) -> Result<Self, Error> {
@@ -170,10 +172,11 @@ impl<P: Provider> Task<P> {
         provider: P,
         job: &P::Job,
         key: Option<IdempotencyKey>,
-        policy: Policy,
+        policy: impl Into<Arc<Policy>>,
         seed: Seed,
         now: Timestamp,
     ) -> Result<Self, Error> {
+        let policy = policy.into();
         let can = provider.capabilities();
         let form = match can.start_by_stream && policy.start_by_stream {
             true => StartForm::Stream,
@@ -195,7 +198,7 @@ impl<P: Provider> Task<P> {
         provider: P,
         again: StartAgain,
         key: Option<IdempotencyKey>,
-        policy: Policy,
+        policy: impl Into<Arc<Policy>>,
         seed: Seed,
         now: Timestamp,
     ) -> Result<Self, Error> {
@@ -215,7 +218,7 @@ impl<P: Provider> Task<P> {
         };
         let (request, criteria) = provider.start_again(request, again.criteria, key.as_ref())?;
         let built = BuiltStart::of_reply(request, key, criteria, &seed, now);
-        let mut task = Self::starting(provider, built, None, policy, seed, now);
+        let mut task = Self::starting(provider, built, None, policy.into(), seed, now);
         // A start request belongs to the server that it was for: another server does not know its agents.
         task.env.origin = again.origin;
         Ok(task)
@@ -225,7 +228,7 @@ impl<P: Provider> Task<P> {
         provider: P,
         built: BuiltStart,
         job: Option<Box<P::Job>>,
-        policy: Policy,
+        policy: Arc<Policy>,
         seed: Seed,
         now: Timestamp,
     ) -> Self {
@@ -235,7 +238,7 @@ impl<P: Provider> Task<P> {
         (starting.job, starting.key) = (job, built.key);
         let phase = Phase::Starting(Box::new(starting));
         let mut env = Env::new(provider, policy, seed, now);
-        env.intent = Some(built.intent);
+        env.intent = Some(Box::new(built.intent));
         let mut task = Self::new(env, phase);
         task.out.save.need();
         task
@@ -256,10 +259,11 @@ impl<P: Provider> Task<P> {
         provider: P,
         id: TaskId,
         after: Option<EventSeq>,
-        policy: Policy,
+        policy: impl Into<Arc<Policy>>,
         seed: Seed,
         now: Timestamp,
     ) -> Self {
+        let policy = policy.into();
         let follow = Follow::new(id, after, &policy, now);
         let env = Env::new(provider, policy, seed, now);
         Self::new(env, Phase::Following(Box::new(follow)))
@@ -274,7 +278,7 @@ impl<P: Provider> Task<P> {
         provider: P,
         id: TaskId,
         text: String,
-        policy: Policy,
+        policy: impl Into<Arc<Policy>>,
         seed: Seed,
         now: Timestamp,
     ) -> Result<Self, Unsupported> {
@@ -283,10 +287,8 @@ impl<P: Provider> Task<P> {
         }
         let mut task = Self::attach(provider, id, None, policy, seed, now);
         if let Phase::Following(follow) = &mut task.phase {
-            follow.turn = Some(Turn {
-                text,
-                state: TurnState::Baseline,
-            });
+            let state = TurnState::Baseline;
+            follow.turn = Some(Box::new(Turn { text, state }));
         }
         Ok(task)
     }
@@ -572,7 +574,7 @@ impl<P: Provider> Task<P> {
     /// request could not be built.
     #[must_use]
     pub fn refusal(&self) -> Option<&ApiError> {
-        self.phase.task()?.refused.as_ref()
+        self.phase.task()?.refused.as_deref()
     }
 
     /// Returns when the client last saw a sign of the connection, of the server's replies and of the task itself. These

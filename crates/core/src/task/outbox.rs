@@ -46,6 +46,7 @@ impl Outbox {
         // An acknowledgement that comes twice stored nothing more, and must not postpone the next record.
         if was_due && !self.save.is_due() {
             self.record.stored(&self.events, now);
+            self.events.shrink();
         }
     }
 

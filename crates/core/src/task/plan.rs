@@ -317,8 +317,8 @@ impl<P: Provider> Task<P> {
             .left(self.env.now)
             .map(|left| left.max(Duration::from_millis(1)));
         let (kind, safety) = match (purpose, &self.phase) {
-            (Purpose::Read(Read::Status), Phase::Following(follow)) => {
-                return follow.poller.status_limits().within(left);
+            (Purpose::Read(Read::Status), Phase::Following(_)) => {
+                (Kind::Status, Safety::Repeatable)
             }
             (Purpose::Start, Phase::Starting(starting)) if starting.sends_a_form() => {
                 (Kind::Upload, starting.safety)
@@ -373,7 +373,7 @@ impl<P: Provider> Task<P> {
                 {
                     // The task ended in time; the rest of its list of events is not reported.
                     follow.stream.backfill = None;
-                    follow.apply(&mut cx, result)
+                    follow.apply(&mut cx, *result)
                 } else {
                     dropped.or_else(|| Move::End(detached))
                 }
@@ -456,7 +456,7 @@ impl<P: Provider> Follow<P> {
         if !detaching && self.is_sending_turn() {
             return;
         }
-        let (mut due, mut why) = self.poller.due();
+        let (mut due, mut why) = self.poller.due(&env.policy);
         let read = self.poller.planned().read;
         if let Some(until) = self.deferred_until(read, detaching)
             && due < until

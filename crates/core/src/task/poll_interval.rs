@@ -6,59 +6,48 @@ use crate::time::millis;
 /// A time that no task is waited for, in milliseconds.
 const DECADES: u64 = 1 << 40;
 
-/// A wait that grows with each poll, up to its cap. It is kept in milliseconds because it runs at every poll.
+/// A wait that grows with each poll, up to its cap. The policy's backoff says how, and stands only there: each task keeps
+/// no more than where in the schedule it is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PollInterval {
-    first: u64,
-    cap: u64,
-    growth_percent: u64,
-    pub(super) floor: u64,
-    jitter_percent: u64,
-    /// The next wait, before jitter.
-    interval: u64,
+    /// The next wait in milliseconds, before jitter.
+    next: u64,
 }
 
 impl PollInterval {
-    pub(super) fn new(pace: PollBackoff) -> Self {
-        let first = millis(pace.first);
+    /// Begins the schedule.
+    pub(super) fn new(pace: &PollBackoff) -> Self {
         Self {
-            first,
-            cap: millis(pace.cap),
-            growth_percent: u64::from(pace.growth_percent),
-            floor: millis(pace.floor),
-            jitter_percent: u64::from(pace.jitter_percent),
-            interval: first,
+            next: millis(pace.first),
         }
     }
 
-    /// Restarts the schedule, because something changed.
-    pub(super) fn restart(&mut self) {
-        self.interval = self.first;
+    /// Continues the schedule at this wait.
+    pub(super) fn resumed(pace: &PollBackoff, wait: u64) -> Self {
+        let (first, cap) = (millis(pace.first), millis(pace.cap));
+        let least = millis(pace.floor).min(first).max(1);
+        Self {
+            next: wait.clamp(least, cap.max(first).max(least)),
+        }
     }
 
     /// Returns the next wait before jitter, in milliseconds, for the stored form.
-    pub(super) fn interval(&self) -> u64 {
-        self.interval
-    }
-
-    /// Continues the schedule at this wait.
-    pub(super) fn resume(&mut self, interval: u64) {
-        let least = self.floor.min(self.first).max(1);
-        self.interval = interval.clamp(least, self.cap.max(self.first).max(least));
+    pub(super) fn interval(self) -> u64 {
+        self.next
     }
 
     /// Returns the next wait, never below the floor; `draw` shortens it (0) or lengthens it (255) by up to the jitter. A wait
     /// of decades has none, so that nothing overflows.
-    pub(super) fn next(&mut self, draw: u8) -> u64 {
-        let wait = self.interval;
+    pub(super) fn next(&mut self, pace: &PollBackoff, draw: u8) -> u64 {
+        let (wait, floor) = (self.next, millis(pace.floor));
         if wait >= DECADES {
-            return wait.max(self.floor);
+            return wait.max(floor);
         }
-        let longer = wait + wait * self.growth_percent / 100;
-        self.interval = longer.min(self.cap);
-        let most = wait / 100 * self.jitter_percent;
+        let longer = wait + wait * u64::from(pace.growth_percent) / 100;
+        self.next = longer.min(millis(pace.cap));
+        let most = wait / 100 * u64::from(pace.jitter_percent);
         let jitter = most * 2 * u64::from(draw) / u64::from(u8::MAX);
-        (wait.saturating_sub(most) + jitter).max(self.floor)
+        (wait.saturating_sub(most) + jitter).max(floor)
     }
 }
 
@@ -70,13 +59,16 @@ mod tests {
 
     #[test]
     fn the_schedule_grows_by_a_quarter_to_its_cap_and_starts_again() {
-        let mut interval = PollInterval::new(PollBackoff::default());
-        interval.jitter_percent = 0;
-        let waits: Vec<u64> = (0..8).map(|_| interval.next(0)).collect();
+        let pace = PollBackoff {
+            jitter_percent: 0,
+            ..PollBackoff::default()
+        };
+        let mut interval = PollInterval::new(&pace);
+        let waits: Vec<u64> = (0..8).map(|_| interval.next(&pace, 0)).collect();
         assert_eq!(waits, [2000, 2500, 3125, 3906, 4882, 6102, 7627, 9533]);
-        assert_eq!((interval.next(0), interval.next(0)), (10_000, 10_000));
-        interval.restart();
-        assert_eq!(interval.next(0), 2000);
+        let capped = [interval.next(&pace, 0), interval.next(&pace, 0)];
+        assert_eq!(capped, [10_000, 10_000]);
+        assert_eq!(PollInterval::new(&pace).next(&pace, 0), 2000);
     }
 
     #[test]
@@ -86,7 +78,7 @@ mod tests {
             ..PollBackoff::default()
         };
         let waits: Vec<u64> = (0..=u8::MAX)
-            .map(|draw| PollInterval::new(pace).next(draw))
+            .map(|draw| PollInterval::new(&pace).next(&pace, draw))
             .collect();
         assert_eq!((waits[0], waits[255]), (9000, 11_000));
         assert_eq!(waits.iter().sum::<u64>() / 256, 9999);
@@ -95,7 +87,7 @@ mod tests {
                 first: Duration::from_secs(1),
                 ..PollBackoff::default()
             };
-            let wait = PollInterval::new(eager).next(draw);
+            let wait = PollInterval::new(&eager).next(&eager, draw);
             assert!((1000..=1100).contains(&wait), "{wait}");
         }
         let eager = PollBackoff {
@@ -103,7 +95,7 @@ mod tests {
             cap: Duration::ZERO,
             ..PollBackoff::default()
         };
-        assert_eq!(PollInterval::new(eager).next(255), 1000);
+        assert_eq!(PollInterval::new(&eager).next(&eager, 255), 1000);
     }
 
     #[test]
@@ -114,9 +106,9 @@ mod tests {
             jitter_percent: u8::MAX,
             ..PollBackoff::default()
         };
-        let mut interval = PollInterval::new(slow);
+        let mut interval = PollInterval::new(&slow);
         for _ in 0..1000 {
-            assert_eq!(interval.next(u8::MAX), u64::MAX);
+            assert_eq!(interval.next(&slow, u8::MAX), u64::MAX);
         }
     }
 }

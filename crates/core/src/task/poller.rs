@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::ApiError;
-use crate::limits::{Kind, Limits};
-use crate::operation::Safety;
 use crate::policy::Policy;
 use crate::provider::Provider;
 use crate::reason::WaitReason;
@@ -24,8 +22,6 @@ pub(super) struct Poller {
     interval: PollInterval,
     /// What the last good status reply says about when to poll next.
     hint: Option<PollHint>,
-    /// The limits of a status read, before a deadline shortens them.
-    status_limits: Limits,
     /// The status request, built once: it is sent more often than any other.
     status_request: Option<Arc<Request>>,
     /// When the last status request was sent: the shortest polling interval counts from here.
@@ -33,7 +29,7 @@ pub(super) struct Poller {
     /// Polls that failed in a row.
     pub(super) failed: u32,
     /// The reads that have to confirm that the task is gone.
-    pub(super) not_found: Option<NotFound>,
+    pub(super) not_found: Option<Box<NotFound>>,
 }
 
 /// When a server would be polled next, of a task that it says is still at work.
@@ -75,9 +71,8 @@ impl Poller {
                 due: now,
                 why: WaitReason::PollInterval,
             },
-            interval: PollInterval::new(policy.poll_backoff),
+            interval: PollInterval::new(&policy.poll_backoff),
             hint: None,
-            status_limits: policy.limits.of(Kind::Status, Safety::Repeatable, None),
             status_request: None,
             last_polled_at: None,
             failed: 0,
@@ -113,7 +108,7 @@ impl Poller {
     /// Returns the time of the next poll, and why then: the server's hint, or else the schedule's wait with its jitter; never
     /// less than the floor.
     pub(super) fn schedule<P: Provider>(&mut self, env: &mut Env<P>) -> (Timestamp, WaitReason) {
-        let wait = self.interval.next(env.rng.u8(..));
+        let wait = self.interval.next(&env.policy.poll_backoff, env.rng.u8(..));
         let (wait, why) = match self.hint.take() {
             None => (wait, WaitReason::PollInterval),
             Some(PollHint::Wait(asked)) => {
@@ -129,7 +124,7 @@ impl Poller {
                 )
             }
         };
-        let wait = wait.max(self.interval.floor);
+        let wait = wait.max(millis(env.policy.poll_backoff.floor));
         (
             Timestamp::from_millis(env.now.as_millis().saturating_add(wait)),
             why,
@@ -147,8 +142,8 @@ impl Poller {
     }
 
     /// Restarts the schedule, because something changed.
-    pub(super) fn restart(&mut self) {
-        self.interval.restart();
+    pub(super) fn restart(&mut self, policy: &Policy) {
+        self.interval = PollInterval::new(&policy.poll_backoff);
     }
 
     /// Notes that a read succeeded: the task exists, and its server replies.
@@ -159,10 +154,12 @@ impl Poller {
 
     /// Returns when the planned poll may be made at the earliest, and why not before: a status poll keeps the shortest
     /// interval from the last one.
-    pub(super) fn due(&self) -> (Timestamp, WaitReason) {
+    pub(super) fn due(&self, policy: &Policy) -> (Timestamp, WaitReason) {
         let next = &self.next;
         if let (Read::Status, Some(polled)) = (&next.read, self.last_polled_at) {
-            let floor = polled.as_millis().saturating_add(self.interval.floor);
+            let floor = polled
+                .as_millis()
+                .saturating_add(millis(policy.poll_backoff.floor));
             if next.due.as_millis() < floor {
                 return (Timestamp::from_millis(floor), WaitReason::Floor);
             }
@@ -177,8 +174,7 @@ impl Poller {
             interval,
             // What it said is in the time that is due.
             hint: _,
-            // They follow from the policy and the id.
-            status_limits: _,
+            // It follows from the id.
             status_request: _,
             last_polled_at,
             failed,
@@ -202,7 +198,12 @@ impl Poller {
     }
 
     /// Takes up the stored polls.
-    pub(super) fn restore(&mut self, saved: SavedPoll, time: &Since) -> Result<(), ResumeError> {
+    pub(super) fn restore(
+        &mut self,
+        saved: SavedPoll,
+        policy: &Policy,
+        time: &Since,
+    ) -> Result<(), ResumeError> {
         let SavedPoll {
             read,
             due,
@@ -216,21 +217,17 @@ impl Poller {
             SavedRead::Questions => Read::Questions,
         };
         self.plan(read, time.due(due), WaitReason::PollInterval);
-        self.interval.resume(interval);
+        self.interval = PollInterval::resumed(&policy.poll_backoff, interval);
         self.last_polled_at = last.map(|last| time.past(last));
         self.failed = failed;
         self.not_found = match not_found {
-            Some(seen) => Some(NotFound {
+            Some(seen) => Some(Box::new(NotFound {
                 reads: seen.reads,
                 error: seen.error.load()?,
-            }),
+            })),
             None => None,
         };
         Ok(())
-    }
-
-    pub(super) fn status_limits(&self) -> &Limits {
-        &self.status_limits
     }
 
     /// Returns the status request; `build` builds it the first time.

@@ -9,6 +9,7 @@ use crate::again::{KeptStart, MAX_KEPT, StartAgain, StartAgainError};
 use crate::id::{QuestionId, TaskId};
 use crate::operation::Safety;
 use crate::outcome::{CancelResult, NotStartedReason, Outcome, Output, TimeLimit, UnknownReason};
+use crate::policy::Policy;
 use crate::provider::{MatchCriteria, Provider};
 use crate::question::AnswerError;
 use crate::request::Request;
@@ -107,7 +108,7 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
         working_left,
         waiting_left,
         human_is_asked: clocks.running() == TimeLimit::Waiting,
-        policy: env.policy.clone(),
+        policy: Policy::clone(&env.policy),
         seed: hex(&env.seed.0),
         jitter: env.rng.get_seed(),
         revision: out.save.revision,
@@ -177,8 +178,8 @@ fn save_follow<P: Provider>(follow: &Follow<P>, is_over: bool, saved: &mut Saved
     let due = &mut saved.stream.due;
     *due = due.filter(|due| !is_over && *due > saved_at);
     questions.store(saved);
-    saved.turn = turn.as_ref().map(Turn::stored);
-    saved.last_refusal = refused.as_ref().map(SavedApiError::of);
+    saved.turn = turn.as_deref().map(Turn::stored);
+    saved.last_refusal = refused.as_deref().map(SavedApiError::of);
 }
 
 impl Turn {
@@ -414,9 +415,9 @@ fn load_env<P: Provider>(provider: P, saved: &Saved, time: &Since) -> Result<Env
         text => Seed(unhex32(text).ok_or_else(broken)?),
     };
     let past = |at: Option<Timestamp>| at.map(|at| time.past(at));
-    let mut env = Env::new(provider, saved.policy.clone(), seed, time.now());
+    let mut env = Env::new(provider, Arc::new(saved.policy.clone()), seed, time.now());
     env.origin.clone_from(&saved.origin);
-    env.intent = intent_of(saved)?;
+    env.intent = intent_of(saved)?.map(Box::new);
     env.rng = fastrand::Rng::with_seed(saved.jitter);
     env.exchanges = saved.exchanges;
     env.liveness = Liveness {
@@ -468,17 +469,17 @@ fn load_follow<P: Provider>(
         .clone()
         .filter(|_| !is_over && saved.ended.is_none())
     {
-        follow.poller.restore(poll, time)?;
+        follow.poller.restore(poll, &saved.policy, time)?;
     }
     follow.questions = Questions::restore(saved, how, &mut out.events);
     follow.writes = load_writes(saved, how, time);
     follow.turn = saved
         .turn
         .as_ref()
-        .map(|turn| load_turn(turn, is_over, &mut follow.writes, now));
+        .map(|turn| Box::new(load_turn(turn, is_over, &mut follow.writes, now)));
     follow.stream.restore(saved, time);
     let refused = saved.last_refusal.clone();
-    follow.refused = refused.map(SavedApiError::load).transpose()?;
+    follow.refused = refused.map(SavedApiError::load).transpose()?.map(Box::new);
     Ok(follow)
 }
 

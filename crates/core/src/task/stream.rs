@@ -112,15 +112,15 @@ pub(super) struct Stream {
     pub(super) state: StreamState,
     pub(super) health: Health,
     pub(super) sequence: Sequence,
-    pub(super) asked: Option<AskedInStream>,
+    pub(super) asked: Option<Box<AskedInStream>>,
     /// The event since which no wait was missed and none was reported.
     pub(super) no_wait_since: EventSeq,
     /// What followed the previous question, according to the events.
-    pub(super) aftermath: Option<(QuestionId, Aftermath)>,
-    pub(super) end: Option<EndConfirmation>,
+    pub(super) aftermath: Option<Box<(QuestionId, Aftermath)>>,
+    pub(super) end: Option<Box<EndConfirmation>>,
     pub(super) recent: RecentEvents,
     /// The backfill that is under way.
-    pub(super) backfill: Option<Backfill>,
+    pub(super) backfill: Option<Box<Backfill>>,
     pub(super) list: List,
     /// When a connection that was proven ended in order: until then, all events are known.
     pub(super) whole_at: Option<Timestamp>,
@@ -320,7 +320,7 @@ impl Stream {
     /// Forgets the newest question, and remembers what followed it.
     pub(super) fn close_asked(&mut self, aftermath: Aftermath) {
         if let Some(wait) = self.asked.take() {
-            self.aftermath = Some((wait.question.id, aftermath));
+            self.aftermath = Some(Box::new((wait.question.id, aftermath)));
         }
     }
 

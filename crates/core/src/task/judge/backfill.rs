@@ -79,7 +79,7 @@ impl<P: Provider> Follow<P> {
         if self.stream.backfill.is_none() {
             self.recheck(cx);
             let cursor = self.stream.list.cursor.clone();
-            self.stream.backfill = Some(Backfill::new(cursor, cx.env.now));
+            self.stream.backfill = Some(Box::new(Backfill::new(cursor, cx.env.now)));
         }
     }
 
@@ -175,7 +175,7 @@ impl<P: Provider> Follow<P> {
     /// task is over, no later event would reveal the gap.
     fn take_skipped(&mut self, cx: &mut Cx<'_, P>, skipped: u64) {
         self.lose_wait(cx);
-        let over = self.deferred.as_ref().is_some_and(PollResult::is_over);
+        let over = self.deferred.as_deref().is_some_and(PollResult::is_over);
         if over && self.stream.end.is_none() {
             let after = self.stream.sequence.last_decoded.unwrap_or(EventSeq(0));
             let before = EventSeq(after.0.saturating_add(skipped).saturating_add(1));
@@ -203,14 +203,14 @@ impl<P: Provider> Follow<P> {
         let now = cx.env.now;
         let fresh = self.is_fresh(cx);
         let draw = cx.env.rng.u16(..);
-        let over = self.deferred.as_ref().is_some_and(PollResult::is_over);
+        let over = self.deferred.as_deref().is_some_and(PollResult::is_over);
         let Some(fill) = &mut self.stream.backfill else {
             return Move::Stay;
         };
         let refused = is_refused(error, fresh);
         if refused && fill.cursor_of == CursorOrigin::EarlierBackfill {
             // The cursor is of no more use, but the list may be.
-            *fill = Backfill::new(None, fill.since);
+            **fill = Backfill::new(None, fill.since);
             self.stream.list.cursor = None;
             return Move::Stay;
         }
@@ -262,7 +262,7 @@ impl<P: Provider> Follow<P> {
             // Read once more from the newest page: now the list reaches up to where the connection begins.
             let past = fill.past;
             let fill = Backfill::new(self.stream.list.cursor.clone(), cx.env.now);
-            self.stream.backfill = Some(Backfill { past, ..fill });
+            self.stream.backfill = Some(Box::new(Backfill { past, ..fill }));
             return Move::Stay;
         }
         let (past, reached, skipped) = match self.stream.backfill.take() {
@@ -305,7 +305,7 @@ impl<P: Provider> Follow<P> {
         let concluded = self.conclude_check(cx, complete);
         concluded.or_else(|| {
             match self.deferred.take() {
-                Some(result) => return self.apply(cx, result),
+                Some(result) => return self.apply(cx, *result),
                 None if self.stream.end.is_some() => {}
                 None => self.poll_again(cx),
             }

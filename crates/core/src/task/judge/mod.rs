@@ -148,7 +148,10 @@ impl<P: Provider> Follow<P> {
         let result = result.and_then(|reply| Ok((self.read(cx, read, reply)?, reply)));
         let (result, reply) = match result {
             Ok(result) => result,
-            Err(error) => return self.poll_showed_nothing(cx, read, moved, &error, budget),
+            Err(error) => {
+                let moved = moved.map(|moved| *moved);
+                return self.poll_showed_nothing(cx, read, moved, &error, budget);
+            }
         };
         budget.succeeded();
         self.poller.succeeded();
@@ -165,7 +168,7 @@ impl<P: Provider> Follow<P> {
         }
         if let Some(moved) = moved {
             self.tell_who_answered(cx, &result);
-            return self.apply_moved(cx, moved);
+            return self.apply_moved(cx, *moved);
         }
         cx.cancel.see(result.is_over(), cx.out);
         if matches!(result, PollResult::Asking(_))
@@ -212,10 +215,10 @@ impl<P: Provider> Follow<P> {
         result: PollResult<P::Output>,
     ) -> Move<P::Output> {
         if cx.env.can().events && self.wants_list(cx, &result) {
-            self.deferred = Some(result);
+            self.deferred = Some(Box::new(result));
             self.begin_backfill(cx);
         } else if self.wants_conversation(cx, &result) {
-            self.deferred = Some(result);
+            self.deferred = Some(Box::new(result));
             self.poller.read_now(Read::Questions, cx.env.now);
         } else {
             return self.apply(cx, result);
@@ -327,10 +330,10 @@ impl<P: Provider> Follow<P> {
             None => NotFound { reads: 1, error },
         };
         if fresh {
-            self.poller.not_found = Some(NotFound {
+            self.poller.not_found = Some(Box::new(NotFound {
                 reads: 0,
                 ..not_found
-            });
+            }));
             return ControlFlow::Continue((
                 self.poller.schedule(cx.env).0,
                 WaitReason::NotVisibleYet,
@@ -350,7 +353,7 @@ impl<P: Provider> Follow<P> {
             ),
             until: due,
         });
-        self.poller.not_found = Some(not_found);
+        self.poller.not_found = Some(Box::new(not_found));
         ControlFlow::Continue((due, WaitReason::ConfirmingGone))
     }
 
@@ -391,7 +394,7 @@ impl<P: Provider> Follow<P> {
             PollResult::ReadFirst(ReadKind::Result, status) => {
                 self.record_status(cx, status);
                 let detached = self.detach_for(cx, Aftermath::Worked);
-                self.poller.restart();
+                self.poller.restart(&cx.env.policy);
                 return detached.or_else(|| Move::Fetch);
             }
             PollResult::ReadFirst(read, status) => {
@@ -554,7 +557,7 @@ impl<P: Provider> Follow<P> {
         }
         match &self.status {
             Some(last) if last.raw == status.raw => return,
-            Some(_) => self.poller.restart(),
+            Some(_) => self.poller.restart(&cx.env.policy),
             None => {}
         }
         cx.env.liveness.last_change_at = Some(cx.env.now);
@@ -632,7 +635,7 @@ impl<P: Provider> Follow<P> {
         let refused = reply.as_ref().err().and_then(refusal);
         match cx.cancel.judge(reply, cx.env, cx.out, budget) {
             CancelReply::Accepted => {
-                self.poller.restart();
+                self.poller.restart(&cx.env.policy);
                 self.poller.poll_now(cx.env.now);
                 let detaching = cx.cancel.detaching.as_ref();
                 // The server's acceptance is enough, unless a poll has to confirm it.
@@ -642,7 +645,7 @@ impl<P: Provider> Follow<P> {
             }
             CancelReply::Again => {}
             CancelReply::Refused => {
-                self.refused = refused;
+                self.refused = refused.map(Box::new);
                 self.poll_once_refused(cx);
             }
         }

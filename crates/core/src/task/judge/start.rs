@@ -154,7 +154,7 @@ impl<P: Provider> Starting<P> {
             if let Some(refused) = &cx.env.intent {
                 built.intent.id = refused.id.clone();
             }
-            cx.env.intent = Some(built.intent);
+            cx.env.intent = Some(Box::new(built.intent));
         }
         self.job = Some(job);
         (self.digest, self.key) = (built.digest, built.key);

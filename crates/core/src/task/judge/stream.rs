@@ -459,13 +459,13 @@ impl<P: Provider> Follow<P> {
             }
             EventKind::Ended(end) => {
                 self.stream.close_asked(Aftermath::of_end(&end));
-                self.stream.end = Some(EndConfirmation {
+                self.stream.end = Some(Box::new(EndConfirmation {
                     end,
                     event: event.clone(),
                     contradicted_at: None,
                     tries: 0,
                     reply: None,
-                });
+                }));
                 self.questions.withdraw(moved_on, &mut cx.out.events);
                 self.poller.poll_now(cx.env.now);
             }
@@ -505,7 +505,8 @@ impl<P: Provider> Follow<P> {
             self.questions
                 .withdraw(|_| WithdrawReason::Superseded, &mut cx.out.events);
         }
-        self.stream.asked = Some(AskedInStream::new(question, known, cx.env.now));
+        let asked = AskedInStream::new(question, known, cx.env.now);
+        self.stream.asked = Some(Box::new(asked));
     }
 
     /// Handles a read that says that the task waits for what its events name.

@@ -103,7 +103,7 @@ impl<P: Provider> Follow<P> {
         };
         if unmoved <= SHORT_TURN {
             // A short turn must not slip through between two polls.
-            self.poller.restart();
+            self.poller.restart(&cx.env.policy);
         }
         if self.has_moved(cx, read, &result, proof, unmoved) {
             if let Some(turn) = &mut self.turn {
@@ -258,7 +258,7 @@ impl<P: Provider> Follow<P> {
         if let Some(Turn {
             state: TurnState::Undelivered { detail },
             ..
-        }) = &self.turn
+        }) = self.turn.as_deref()
         {
             let detail = detail.clone();
             return Move::End(Outcome::NotStarted {

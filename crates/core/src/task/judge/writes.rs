@@ -201,7 +201,7 @@ impl<P: Provider> Follow<P> {
         }
         let asked = Asked::by_events(&question, &self.known_events(cx.env), complete);
         // A poll result that the backfill deferred may say that the task does not wait.
-        let read = self.deferred.as_ref().and_then(aftermath_of);
+        let read = self.deferred.as_deref().and_then(aftermath_of);
         let Some(write) = self.writes.front_mut() else {
             return Move::Stay;
         };
@@ -251,7 +251,7 @@ impl<P: Provider> Follow<P> {
     fn reason_by_events(&self, question: &QuestionId) -> WithdrawReason {
         let entry = self.questions.get(question);
         let server_id = entry.map_or(question, |entry| entry.server_id());
-        let told = self.stream.aftermath.as_ref();
+        let told = self.stream.aftermath.as_deref();
         match told.filter(|(id, _)| id == server_id) {
             Some((_, Aftermath::Worked)) => WithdrawReason::AnsweredElsewhere,
             Some((_, Aftermath::AskedAgain)) => WithdrawReason::Superseded,
@@ -316,7 +316,7 @@ impl<P: Provider> Follow<P> {
     ) -> Answered {
         let entry = self.questions.get(question);
         let server_id = entry.map_or(question, |entry| entry.server_id());
-        let told = self.stream.aftermath.as_ref();
+        let told = self.stream.aftermath.as_deref();
         let told = told
             .filter(|(id, _)| id == server_id)
             .map(|(_, aftermath)| *aftermath);
@@ -422,7 +422,7 @@ impl<P: Provider> Follow<P> {
                 {
                     write.last_error = Some(why);
                     write.refused(cx.env.now);
-                    self.refused = refusal(&error);
+                    self.refused = refusal(&error).map(Box::new);
                     cx.out.save.need();
                 }
                 _ => return self.refused_write(cx, &error, why),
@@ -512,7 +512,7 @@ impl<P: Provider> Follow<P> {
         error: &AttemptError,
         why: String,
     ) -> Move<P::Output> {
-        self.refused = refusal(error);
+        self.refused = refusal(error).map(Box::new);
         let next = self.finish_write(cx, Answered::Refused, Some(why));
         match error {
             AttemptError::Refused(refusal) if self.is_undelivered() => {
@@ -621,7 +621,7 @@ impl<P: Provider> Follow<P> {
         if self.has_list(cx.env) {
             // The events say what followed.
             let is_shown = matches!(asked, Asked::Still(_) | Asked::SeeList);
-            self.deferred = (!is_shown).then_some(result);
+            self.deferred = (!is_shown).then(|| Box::new(result));
             self.check_by_list(cx);
             return Move::Stay;
         }
@@ -685,7 +685,7 @@ impl<P: Provider> Follow<P> {
         if !matches!(how, Answered::Refused | Answered::NotSent) {
             self.freshness = StatusFreshness::StaleSince(cx.env.now);
         }
-        self.poller.restart();
+        self.poller.restart(&cx.env.policy);
         if next.is_stay() {
             self.poll_again(cx);
         }

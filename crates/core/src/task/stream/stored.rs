@@ -61,14 +61,14 @@ impl Stream {
         } = list;
         saved.event_seq = *last_taken;
         // An event that was not acknowledged comes again, and with it the unconfirmed end.
-        let end = end.as_ref().filter(|end| end.event.seq <= *last_taken);
+        let end = end.as_deref().filter(|end| end.event.seq <= *last_taken);
         saved.stream = SavedStream {
             due: state.reopens_at(),
             failures: *failures,
             missing: *availability == Availability::Missing,
-            asked: asked.as_ref().map(AskedInStream::stored),
+            asked: asked.as_deref().map(AskedInStream::stored),
             no_wait_since: *no_wait_since,
-            aftermath: aftermath.as_ref().map(stored_aftermath),
+            aftermath: aftermath.as_deref().map(stored_aftermath),
             end: end.map(EndConfirmation::stored),
             recent: recent.newest(MAX_RECENT_TEXT).cloned().collect(),
             cursor: cursor.clone(),
@@ -117,10 +117,10 @@ impl Stream {
         if missing {
             self.health.availability = Availability::Missing;
         }
-        self.asked = asked.map(|asked| AskedInStream::restore(asked, time));
+        self.asked = asked.map(|asked| Box::new(AskedInStream::restore(asked, time)));
         self.no_wait_since = no_wait_since;
-        self.aftermath = aftermath.map(|(id, aftermath)| (id, Aftermath::restore(aftermath)));
-        self.end = end.map(|end| EndConfirmation::restore(end, time));
+        self.aftermath = aftermath.map(|(id, told)| Box::new((id, Aftermath::restore(told))));
+        self.end = end.map(|end| Box::new(EndConfirmation::restore(end, time)));
         for event in recent {
             self.recent.push(event);
         }

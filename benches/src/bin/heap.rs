@@ -1,0 +1,100 @@
+//! Prints how much memory a followed task takes while it waits: the task of the core alone, and a session of the asynchronous
+//! client.
+
+use std::error::Error;
+use std::future::IntoFuture as _;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use taskward::nanonets::Nanonets;
+use taskward_benches::{alloc, machine, transport::server};
+use taskward_core::SecretString;
+
+#[global_allocator]
+static ALLOCATOR: alloc::Weighing = alloc::Weighing;
+
+/// Tasks that are held at once.
+const TASKS: u64 = 200;
+/// In which each of them makes its first poll and begins to wait.
+const FIRST_POLL: Duration = Duration::from_millis(25);
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    if std::env::args().nth(1).as_deref() == Some("serve") {
+        server::serve()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("| held while it waits | bytes | target |");
+    println!("|---|---|---|");
+    let mut missed = false;
+    let rows = [
+        ("task of the core", machine::held(TASKS), 1_200),
+        ("session of the asynchronous client", sessions()?, 2_200),
+    ];
+    for (what, bytes, most) in rows {
+        let word = if bytes <= most { "held" } else { "MISSED" };
+        missed |= bytes > most;
+        println!("| {what} | {bytes} | <= {most}: {word} |");
+    }
+    Ok(ExitCode::from(u8::from(missed)))
+}
+
+/// Returns the bytes of a session that waits for its next poll.
+fn sessions() -> Result<u64, Box<dyn Error>> {
+    let server = Server::start()?;
+    let client = taskward::Client::<Nanonets>::builder()
+        .api_key(SecretString::from("not-a-key"))
+        .base_url(&format!("http://{}", server.address))
+        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let waiting = async |number: u64| {
+            let mut session = client.attach(format!("1000000-{number}")).into_future();
+            // One after the other: then they share one connection, which is not weighed.
+            let first = tokio::time::timeout(FIRST_POLL, &mut session).await;
+            assert!(first.is_err(), "the task does not end");
+            session
+        };
+        let _warm = waiting(0).await;
+        let before = alloc::held();
+        let mut sessions = Vec::with_capacity(TASKS as usize);
+        let list = alloc::held() - before;
+        for number in 1..=TASKS {
+            sessions.push(waiting(number).await);
+        }
+        Ok((alloc::held() - before - list) / TASKS)
+    })
+}
+
+/// A process of its own, so that what the server holds is not weighed.
+struct Server {
+    process: Child,
+    address: String,
+}
+
+impl Server {
+    fn start() -> Result<Self, Box<dyn Error>> {
+        let mut process = Command::new(std::env::current_exe()?)
+            .arg("serve")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut address = String::new();
+        let output = process.stdout.take().ok_or("no output")?;
+        BufReader::new(output).read_line(&mut address)?;
+        Ok(Self {
+            process,
+            address: address.trim().to_owned(),
+        })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
