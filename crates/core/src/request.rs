@@ -1,5 +1,7 @@
 //! Requests: in origin form, without credentials, with a body that can be sent again.
 
+use std::sync::{Arc, LazyLock};
+
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -21,9 +23,17 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 pub struct Request {
     method: Method,
     target: PathAndQuery,
-    headers: HeaderMap,
+    /// Shared: most requests have the same ones, and a followed task keeps a request while it waits.
+    headers: Arc<HeaderMap>,
     body: Body,
 }
+
+/// The headers of a request that accepts JSON, as most do.
+static ACCEPTS_JSON: LazyLock<Arc<HeaderMap>> = LazyLock::new(|| {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    Arc::new(headers)
+});
 
 /// The body of a request.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +44,7 @@ pub enum Body {
     /// Bytes in memory.
     Bytes(Bytes),
     /// A form whose parts are bytes or files.
-    Form(Form),
+    Form(Box<Form>),
     /// A body restored from a snapshot: the same bytes and files in the same order.
     Frozen(Vec<Frozen>),
 }
@@ -105,7 +115,7 @@ impl Request {
         let bytes = serde_json::to_vec(value)
             .map_err(|e| BuildError::new(format!("cannot write the JSON body: {e}")))?;
         let mut request = Self::new(method, target, Body::Bytes(bytes.into()));
-        request.headers.insert(
+        request.headers_mut().insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         );
@@ -128,14 +138,16 @@ impl Request {
     }
 
     fn new(method: Method, target: PathAndQuery, body: Body) -> Self {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         Self {
             method,
             target,
-            headers,
+            headers: ACCEPTS_JSON.clone(),
             body,
         }
+    }
+
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        Arc::make_mut(&mut self.headers)
     }
 
     fn set_form(&mut self, form: Form) {
@@ -144,8 +156,8 @@ impl Request {
             form.boundary()
         ))
         .expect("a boundary is letters and digits");
-        self.headers.insert(header::CONTENT_TYPE, value);
-        self.body = Body::Form(form);
+        self.headers_mut().insert(header::CONTENT_TYPE, value);
+        self.body = Body::Form(Box::new(form));
     }
 
     /// Returns whether the request sends a form. A restored body no longer says so, only the header does.
@@ -158,12 +170,12 @@ impl Request {
     /// Asks for an event stream instead of JSON.
     #[must_use]
     pub fn streaming(mut self) -> Self {
-        self.headers.insert(
+        let headers = self.headers_mut();
+        headers.insert(
             header::ACCEPT,
             HeaderValue::from_static("text/event-stream"),
         );
-        self.headers
-            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         self
     }
 
@@ -185,7 +197,7 @@ impl Request {
                 "the header {name} cannot be set by hand"
             )));
         }
-        self.headers.append(name, value);
+        self.headers_mut().append(name, value);
         Ok(self)
     }
 
@@ -197,14 +209,14 @@ impl Request {
         let value = HeaderValue::from_str(key.as_str()).map_err(|_| {
             BuildError::new("the idempotency key has characters that a header cannot carry")
         })?;
-        self.headers
+        self.headers_mut()
             .insert(HeaderName::from_static(IDEMPOTENCY_KEY), value);
         Ok(self)
     }
 
     /// Removes the idempotency key from this request.
     pub(crate) fn without_key(mut self) -> Self {
-        self.headers.remove(IDEMPOTENCY_KEY);
+        self.headers_mut().remove(IDEMPOTENCY_KEY);
         self
     }
 
@@ -307,7 +319,7 @@ impl Request {
         Self {
             method,
             target,
-            headers,
+            headers: Arc::new(headers),
             body,
         }
     }

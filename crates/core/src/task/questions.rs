@@ -234,7 +234,7 @@ struct StandIn {
 pub(super) struct Questions {
     entries: BTreeMap<QuestionId, QuestionEntry>,
     /// The stand-in that is to be reported.
-    stand_in: Option<StandIn>,
+    stand_in: Option<Box<StandIn>>,
     /// The place of the task's newest stand-in: no later stand-in has its id.
     place: Option<StandInPlace>,
     /// Whether a review is open that no answer of ours resolves.
@@ -273,10 +273,12 @@ impl Questions {
         };
         let mut questions = Self {
             entries: BTreeMap::new(),
-            stand_in: saved.stand_in_shown.clone().map(|shown| StandIn {
-                id: shown.id,
-                reads: shown.reads,
-                place: shown.place.map(kept),
+            stand_in: saved.stand_in_shown.clone().map(|shown| {
+                Box::new(StandIn {
+                    id: shown.id,
+                    reads: shown.reads,
+                    place: shown.place.map(kept),
+                })
             }),
             place: saved.stand_in.map(kept),
             paused: saved.paused,
@@ -491,11 +493,11 @@ impl Questions {
             Some(shown) if shown.id == question.id => shown.reads + 1,
             _ => 1,
         };
-        self.stand_in = Some(StandIn {
+        self.stand_in = Some(Box::new(StandIn {
             id: question.id.clone(),
             reads,
             place,
-        });
+        }));
         reads >= wanted
     }
 

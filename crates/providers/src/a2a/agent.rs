@@ -1,5 +1,7 @@
 //! Where an agent is and what it can do, as its card said: the value that is stored with each of its tasks.
 
+use std::sync::Arc;
+
 use http::uri::PathAndQuery;
 use serde::{Deserialize, Serialize};
 
@@ -57,9 +59,13 @@ impl std::fmt::Display for Binding {
 /// assert_eq!(A2a::default().binding(), Binding::JsonRpc);
 /// # Ok::<(), taskward_core::ConfigError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Stored")]
-pub struct A2a {
+pub struct A2a(Arc<Agent>);
+
+/// What an [`A2a`] says of its agent. Its tasks share it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Agent {
     binding: Binding,
     /// Begins with a slash and ends in none, but for the root.
     path: String,
@@ -73,6 +79,12 @@ pub struct A2a {
     extended_card: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     card: Option<String>,
+}
+
+impl Serialize for A2a {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
 }
 
 /// An agent as it is stored, not yet checked.
@@ -113,12 +125,13 @@ impl TryFrom<Stored> for A2a {
         let query = stored.query.map(|query| format!("?{query}"));
         let target = stored.path + query.as_deref().unwrap_or_default();
         let mut agent = Self::at(stored.binding, &target)?;
-        agent.tenant = stored.tenant;
-        agent.version = stored.version;
-        agent.streaming = stored.streaming;
-        agent.push_notifications = stored.push_notifications;
-        agent.extended_card = stored.extended_card;
-        agent.card = stored.card;
+        let it = agent.agent_mut();
+        it.tenant = stored.tenant;
+        it.version = stored.version;
+        it.streaming = stored.streaming;
+        it.push_notifications = stored.push_notifications;
+        it.extended_card = stored.extended_card;
+        it.card = stored.card;
         Ok(agent)
     }
 }
@@ -149,7 +162,7 @@ impl A2a {
 
     fn with_target(binding: Binding, path: &str, query: Option<&str>) -> Self {
         let path = path.trim_end_matches('/');
-        Self {
+        Self(Arc::new(Agent {
             binding,
             path: if path.is_empty() { "/" } else { path }.to_owned(),
             query: query.map(str::to_owned),
@@ -159,104 +172,108 @@ impl A2a {
             push_notifications: false,
             extended_card: false,
             card: None,
-        }
+        }))
+    }
+
+    fn agent_mut(&mut self) -> &mut Agent {
+        Arc::make_mut(&mut self.0)
     }
 
     /// Sets the tenant, which is sent with every request; an empty one is none.
     #[must_use]
     pub fn with_tenant(mut self, tenant: impl Into<String>) -> Self {
-        self.tenant = Some(tenant.into()).filter(|tenant| !tenant.is_empty());
+        self.agent_mut().tenant = Some(tenant.into()).filter(|tenant| !tenant.is_empty());
         self
     }
 
     /// Sets whether the agent streams.
     #[must_use]
     pub fn with_streaming(mut self, streaming: bool) -> Self {
-        self.streaming = streaming;
+        self.agent_mut().streaming = streaming;
         self
     }
 
     /// Sets whether the agent calls web hooks.
     #[must_use]
     pub fn with_push_notifications(mut self, push_notifications: bool) -> Self {
-        self.push_notifications = push_notifications;
+        self.agent_mut().push_notifications = push_notifications;
         self
     }
 
     /// Sets whether the agent has a card for those it knows.
     #[must_use]
     pub fn with_extended_card(mut self, extended_card: bool) -> Self {
-        self.extended_card = extended_card;
+        self.agent_mut().extended_card = extended_card;
         self
     }
 
     /// Sets the URL of the card that describes the agent: by it a person names the agent.
     #[must_use]
     pub fn with_card(mut self, url: impl Into<String>) -> Self {
-        self.card = Some(url.into());
+        self.agent_mut().card = Some(url.into());
         self
     }
 
     /// Returns the URL of the card that the agent was found by.
     #[must_use]
     pub fn card(&self) -> Option<&str> {
-        self.card.as_deref()
+        self.0.card.as_deref()
     }
 
     /// Sets the version of the protocol that the card names.
     #[must_use]
     pub(super) fn with_version(mut self, version: &str) -> Self {
-        self.version = version.to_owned();
+        self.agent_mut().version = version.to_owned();
         self
     }
 
     /// Returns how the agent is spoken to.
     #[must_use]
     pub fn binding(&self) -> Binding {
-        self.binding
+        self.0.binding
     }
 
     /// Returns the path of its interface, without a query.
     #[must_use]
     pub fn path(&self) -> &str {
-        &self.path
+        &self.0.path
     }
 
     /// Returns the query that is sent with every request.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
-        self.query.as_deref()
+        self.0.query.as_deref()
     }
 
     /// Returns the tenant that is sent with every request.
     #[must_use]
     pub fn tenant(&self) -> Option<&str> {
-        self.tenant.as_deref()
+        self.0.tenant.as_deref()
     }
 
     /// Returns the version of the protocol that the card names; every request names 1.0.
     #[must_use]
     pub fn version(&self) -> &str {
-        &self.version
+        &self.0.version
     }
 
     /// Returns whether the agent says that it streams. That a message's stream works does not mean that a task can be
     /// subscribed to.
     #[must_use]
     pub fn streams(&self) -> bool {
-        self.streaming
+        self.0.streaming
     }
 
     /// Returns whether the agent says that it calls web hooks.
     #[must_use]
     pub fn calls_web_hooks(&self) -> bool {
-        self.push_notifications
+        self.0.push_notifications
     }
 
     /// Returns whether the agent says that it has a card for those it knows.
     #[must_use]
     pub fn has_extended_card(&self) -> bool {
-        self.extended_card
+        self.0.extended_card
     }
 }
 
