@@ -266,7 +266,7 @@ impl<P: Platform> Connection<P> {
     /// The server, as it is written down.
     pub(crate) fn origin(&self) -> Option<String> {
         let origin = Origin::parse(&self.client.base_url(), P::DEFAULTS.api_prefix);
-        origin.ok().map(|origin| origin.canonical())
+        origin.ok().map(|origin| origin.canonical().to_owned())
     }
 
     /// A task that was sent something from here whose outcome is unknown.

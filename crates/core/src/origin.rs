@@ -1,6 +1,7 @@
 //! The server's origin, and the one function that adds it and the key to a request.
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri, header};
@@ -23,6 +24,7 @@ pub struct Origin {
     scheme: Scheme,
     authority: Authority,
     base: String,
+    canonical: Arc<str>,
 }
 
 impl Origin {
@@ -76,11 +78,19 @@ impl Origin {
         if base.len() > MAX_BASE {
             return err("has a path that is too long");
         }
-        Ok(Self {
-            scheme: scheme.clone(),
-            authority: authority.clone(),
+        Ok(Self::new(scheme.clone(), authority.clone(), base))
+    }
+
+    fn new(scheme: Scheme, authority: Authority, base: String) -> Self {
+        let host = authority.host().to_ascii_lowercase();
+        let port = port(&scheme, &authority);
+        let canonical = format!("{scheme}://{host}:{port}{base}").into();
+        Self {
+            scheme,
+            authority,
             base,
-        })
+            canonical,
+        }
     }
 
     /// Returns the host name or address.
@@ -92,21 +102,19 @@ impl Origin {
     /// Returns the port, given or implied.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.authority
-            .port_u16()
-            .unwrap_or(if self.scheme == Scheme::HTTPS {
-                443
-            } else {
-                80
-            })
+        port(&self.scheme, &self.authority)
     }
 
     /// Returns the server and the path before every target in one canonical spelling, which is stored with a task to
     /// identify its server.
     #[must_use]
-    pub fn canonical(&self) -> String {
-        let host = self.host().to_ascii_lowercase();
-        format!("{}://{host}:{}{}", self.scheme, self.port(), self.base)
+    pub fn canonical(&self) -> &str {
+        &self.canonical
+    }
+
+    /// Returns the same for a task to keep.
+    pub(crate) fn canonical_shared(&self) -> Arc<str> {
+        self.canonical.clone()
     }
 
     /// Returns whether the server is this machine: then no proxy is used.
@@ -248,10 +256,7 @@ impl Origin {
 
     /// Returns the server alone, without the path before every target.
     fn server(&self) -> Self {
-        Self {
-            base: String::new(),
-            ..self.clone()
-        }
+        Self::new(self.scheme.clone(), self.authority.clone(), String::new())
     }
 
     fn same_server(&self, other: &Self) -> bool {
@@ -316,6 +321,12 @@ impl NamedOrigins {
              If {to} may have the credential, allow that origin"
         )))
     }
+}
+
+/// Returns the port, given or implied.
+fn port(scheme: &Scheme, authority: &Authority) -> u16 {
+    let implied = if *scheme == Scheme::HTTPS { 443 } else { 80 };
+    authority.port_u16().unwrap_or(implied)
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -412,7 +423,10 @@ mod tests {
 
     #[test]
     fn one_server_has_one_canonical_form() {
-        let canonical = |url| Origin::parse(url, "/api/v1").expect(url).canonical();
+        let canonical = |url| {
+            let origin = Origin::parse(url, "/api/v1").expect(url);
+            origin.canonical().to_owned()
+        };
         for url in [
             "https://H.example",
             "https://h.example:443/",

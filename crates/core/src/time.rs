@@ -1,33 +1,37 @@
 //! Time as a value: the core never reads a clock.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A moment in milliseconds since the Unix epoch; only the caller can create one.
 ///
 /// An adapter reads the wall clock once and advances the time by a monotonic clock, so that it can be stored, compared
 /// with an HTTP date and never runs backwards.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(transparent)]
-pub struct Timestamp(u64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(
+    /// One more than the milliseconds, so that a moment that may be absent takes no more room: a waiting task has a dozen.
+    NonZeroU64,
+);
 
 impl Timestamp {
     /// The latest possible moment; stands for "never".
-    pub const MAX: Self = Self(u64::MAX);
+    pub const MAX: Self = Self(NonZeroU64::MAX);
 
     /// Creates the moment `millis` milliseconds after the Unix epoch.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
-        Self(millis)
+        Self(NonZeroU64::MIN.saturating_add(millis))
     }
 
     /// Returns the milliseconds since the Unix epoch.
     #[must_use]
     pub const fn as_millis(self) -> u64 {
-        self.0
+        match self.0.get() {
+            u64::MAX => u64::MAX,
+            more => more - 1,
+        }
     }
 
     /// Returns the moment `wait` later; saturates.
@@ -39,7 +43,31 @@ impl Timestamp {
     /// Returns the time from `earlier` to `self`; zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(earlier.0))
+        Duration::from_millis(self.0.get().saturating_sub(earlier.0.get()))
+    }
+}
+
+impl Default for Timestamp {
+    fn default() -> Self {
+        Self::from_millis(0)
+    }
+}
+
+impl std::fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Timestamp").field(&self.as_millis()).finish()
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_millis().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        u64::deserialize(deserializer).map(Self::from_millis)
     }
 }
 
@@ -91,6 +119,20 @@ pub(crate) mod stored {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_is_read_as_it_was_made_and_an_absent_one_takes_no_room() {
+        for millis in [0, 1, 1_700_000_000_000, u64::MAX - 2, u64::MAX] {
+            let moment = Timestamp::from_millis(millis);
+            assert_eq!(moment.as_millis(), millis);
+            let text = serde_json::to_string(&moment).expect("JSON");
+            assert_eq!(text, millis.to_string());
+            assert_eq!(serde_json::from_str::<Timestamp>(&text).ok(), Some(moment));
+        }
+        assert_eq!(Timestamp::from_millis(u64::MAX - 1), Timestamp::MAX);
+        assert_eq!(format!("{:?}", Timestamp::default()), "Timestamp(0)");
+        assert_eq!(size_of::<Option<Timestamp>>(), size_of::<Timestamp>());
+    }
 
     #[test]
     fn time_arithmetic_saturates_at_both_ends() {

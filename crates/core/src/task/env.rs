@@ -17,7 +17,7 @@ use super::intent::Intent;
 pub(super) struct Env<P> {
     pub(super) provider: P,
     /// The server that the task belongs to, if the driver named it.
-    pub(super) origin: Option<String>,
+    pub(super) origin: Option<Arc<str>>,
     /// Shared by the tasks that were given the same one.
     pub(super) policy: Arc<Policy>,
     pub(super) seed: Seed,

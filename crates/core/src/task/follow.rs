@@ -18,7 +18,7 @@ use super::link::{Link, Read};
 use super::outbox::Outbox;
 use super::poller::Poller;
 use super::questions::{QuestionChange, Questions, answerable, fits};
-use super::stream::Stream;
+use super::stream::StreamRegion;
 use super::turn::Turn;
 use super::writes::{WriteKind, Writes};
 
@@ -32,7 +32,7 @@ pub(super) struct Follow<P: Provider> {
     pub(super) status: Option<Status>,
     pub(super) freshness: StatusFreshness,
     pub(super) poller: Poller,
-    pub(super) stream: Stream,
+    pub(super) stream: StreamRegion,
     /// A poll result that is deferred until the list of events has been read.
     pub(super) deferred: Option<Box<PollResult<P::Output>>>,
     pub(super) questions: Questions,
@@ -82,7 +82,7 @@ impl<P: Provider> Follow<P> {
             status: None,
             freshness: StatusFreshness::Current,
             poller: Poller::new(policy, now),
-            stream: Stream::new(after, now),
+            stream: StreamRegion::new(after, now),
             deferred: None,
             questions: Questions::default(),
             writes: Writes::default(),

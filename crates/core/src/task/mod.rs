@@ -20,6 +20,8 @@ mod poller;
 mod questions;
 mod reasons;
 mod record;
+#[cfg(test)]
+mod size;
 mod starting;
 mod still_asked;
 mod store;
@@ -63,7 +65,7 @@ use outbox::Outbox;
 pub use park::Parked;
 use phase::{Move, Phase};
 use starting::{BuiltStart, KeyChoice, StartForm, StartState, Starting};
-use stream::MAX_UNREAD;
+use stream::{MAX_UNREAD, Stream};
 use turn::{Turn, TurnState};
 
 /// One remote task, from start to answer, as a state machine without I/O.
@@ -220,7 +222,7 @@ impl<P: Provider> Task<P> {
         let built = BuiltStart::of_reply(request, key, criteria, &seed, now);
         let mut task = Self::starting(provider, built, None, policy.into(), seed, now);
         // A start request belongs to the server that it was for: another server does not know its agents.
-        task.env.origin = again.origin;
+        task.env.origin = again.origin.map(Arc::from);
         Ok(task)
     }
 
@@ -308,13 +310,14 @@ impl<P: Provider> Task<P> {
     /// Returns an error if the snapshot belongs to a task on another server.
     pub fn bind_origin(mut self, origin: &Origin) -> Result<Self, ResumeError> {
         let expected = origin.canonical();
-        match self.env.origin.take() {
-            Some(found) if found != expected => Err(ResumeError::Origin { found, expected }),
-            _ => {
-                self.env.origin = Some(expected);
-                Ok(self)
-            }
+        if let Some(found) = self.env.origin.as_deref()
+            && found != expected
+        {
+            let (found, expected) = (found.to_owned(), expected.to_owned());
+            return Err(ResumeError::Origin { found, expected });
         }
+        self.env.origin = Some(origin.canonical_shared());
+        Ok(self)
     }
 
     /// Tells this task which credential its driver uses. A start request that contains the key is not kept for starting
@@ -418,7 +421,11 @@ impl<P: Provider> Task<P> {
                 }
             }
             // The stream's region owns this exchange from here on, so that another request can be sent beside it.
-            Purpose::OpenStream(_) => self.phase.stream_mut().opening(id, now),
+            Purpose::OpenStream(_) => {
+                if let Phase::Following(follow) = &mut self.phase {
+                    follow.stream.opening(id, now);
+                }
+            }
             Purpose::StartStream => {
                 if let Phase::Starting(starting) = &mut self.phase {
                     starting.attempts += 1;
@@ -442,7 +449,9 @@ impl<P: Provider> Task<P> {
 
     /// Acknowledges [`Step::Close`].
     pub fn closed(&mut self, id: ExchangeId) {
-        self.phase.stream_mut().closed(id);
+        if let Some(stream) = self.phase.stream_mut() {
+            stream.closed(id);
+        }
     }
 
     /// Acknowledges [`Step::Event`], and moves the stored event sequence if the event came from the stream.
@@ -451,7 +460,7 @@ impl<P: Provider> Task<P> {
             return;
         };
         self.out.record.told(self.env.now);
-        self.phase.stream_mut().taken(event);
+        self.phase.taken(event);
     }
 
     /// Records a complete reply.
@@ -462,7 +471,7 @@ impl<P: Provider> Task<P> {
     /// Records a failed exchange or a broken stream.
     pub fn handle_failure(&mut self, id: ExchangeId, failure: ExchangeFailure, now: Timestamp) {
         self.env.advance(now);
-        match self.phase.stream_mut().of(id) {
+        match self.phase.stream_mut().and_then(|stream| stream.of(id)) {
             Some(open) => open.end = Some(AttemptError::Wire(failure).record()),
             None => self.report(id, Err(failure), now),
         }
@@ -473,12 +482,12 @@ impl<P: Provider> Task<P> {
         // Only a failure without a head brought no byte of the server.
         let has_head = !matches!(&report, Err(failure) if failure.head().is_none());
         let (phase, cx) = self.parts();
-        let stream = phase.stream_mut();
-        if let Some(opening) = stream.opening_of(id) {
+        let mut stream = phase.stream_mut();
+        if let Some(opening) = stream.as_mut().and_then(|stream| stream.opening_of(id)) {
             opening.report = Some(report);
         } else if let Some(sent) = cx.link.reported(id, report) {
             // A driver that waits for an exchange need not read the stream beside it: that time is no silence.
-            if let Some(open) = stream.open_mut() {
+            if let Some(open) = stream.and_then(Stream::open_mut) {
                 open.not_listening_for(now.since(sent));
             }
         } else {
@@ -493,7 +502,9 @@ impl<P: Provider> Task<P> {
     pub fn handle_head(&mut self, id: ExchangeId, _head: Head, now: Timestamp) {
         let now = self.env.advance(now);
         let (phase, mut cx) = self.parts();
-        let stream = phase.stream_mut();
+        let Some(stream) = phase.stream_mut() else {
+            return;
+        };
         if stream.opening_of(id).is_none() {
             return;
         }
@@ -512,7 +523,7 @@ impl<P: Provider> Task<P> {
     pub fn handle_chunk(&mut self, id: ExchangeId, bytes: Bytes, now: Timestamp) {
         let now = self.env.advance(now);
         let (phase, cx) = self.parts();
-        if let Some(open) = phase.stream_mut().of(id) {
+        if let Some(open) = phase.stream_mut().and_then(|stream| stream.of(id)) {
             open.last_byte_at = now;
             cx.env.liveness.last_byte_at = Some(now);
             if bytes.is_empty() {
@@ -532,7 +543,7 @@ impl<P: Provider> Task<P> {
     /// ended.
     pub fn handle_end(&mut self, id: ExchangeId, now: Timestamp) {
         self.env.advance(now);
-        if let Some(open) = self.phase.stream_mut().of(id) {
+        if let Some(open) = self.phase.stream_mut().and_then(|stream| stream.of(id)) {
             open.end = Some(FailedAttempt::new(
                 RetryReason::StreamEnded,
                 "the server ended the stream",

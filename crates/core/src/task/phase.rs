@@ -1,7 +1,9 @@
 //! The phase region: where a task is between its start and its end. Every change of the phase goes through
 //! [`Phase::step`], whose moves are the edges that are drawn.
 
-use crate::event::Status;
+use std::sync::Arc;
+
+use crate::event::{Event, Status};
 use crate::id::TaskId;
 use crate::outcome::{NotStartedReason, Outcome, TaskFailure};
 use crate::policy::Policy;
@@ -232,9 +234,9 @@ impl<P: Provider> Phase<P> {
             (Self::Starting(starting), Move::Follow(created, _)) => {
                 let mut follow = Follow::new(created.id, None, policy, now);
                 if starting.stream.held_exchange().is_some() {
-                    follow.stream = starting.stream;
+                    follow.stream = starting.stream.into();
                     follow.stream.interruption = Interruption::Joined;
-                } else {
+                } else if !starting.stream.recent.is_empty() {
                     follow.stream.recent = starting.stream.recent;
                 }
                 follow.created_at = Some(now);
@@ -331,15 +333,29 @@ impl<P: Provider> Phase<P> {
         }
     }
 
-    /// Returns the stream: of the task, or of a start that opens one.
-    pub(super) fn stream_mut(&mut self) -> &mut Stream {
-        match self {
-            Self::Starting(starting) => &mut starting.stream,
+    /// Returns the stream: of the task, or of a start that opens one. `None` if nothing has happened in it.
+    pub(super) fn stream_mut(&mut self) -> Option<&mut Stream> {
+        let region = match self {
+            Self::Starting(starting) => return Some(&mut starting.stream),
             Self::Following(follow) => &mut follow.stream,
             Self::Finishing(finish) => &mut finish.follow.stream,
             Self::Ended(ended) => match &mut ended.last {
-                Last::Start { stream, .. } => stream,
+                Last::Start { stream, .. } => return Some(stream),
                 Last::Task(follow) => &mut follow.stream,
+            },
+        };
+        region.used()
+    }
+
+    /// Notes that the driver has taken an event.
+    pub(super) fn taken(&mut self, event: Arc<Event>) {
+        match self {
+            Self::Starting(starting) => starting.stream.taken(event),
+            Self::Following(follow) => follow.stream.taken(event),
+            Self::Finishing(finish) => finish.follow.stream.taken(event),
+            Self::Ended(ended) => match &mut ended.last {
+                Last::Start { stream, .. } => stream.taken(event),
+                Last::Task(follow) => follow.stream.taken(event),
             },
         }
     }

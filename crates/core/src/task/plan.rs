@@ -25,7 +25,7 @@ use super::follow::{Cx, Follow};
 use super::intent::old_key;
 use super::link::{Exchange, Purpose, Read};
 use super::phase::{Finishing, LastRead, Move, Phase};
-use super::stream::{OPENING, StreamState};
+use super::stream::{OPENING, Stream};
 use super::writes::PendingWrite;
 
 /// The earliest of several exchanges that are due.
@@ -96,8 +96,10 @@ impl<P: Provider> Task<P> {
                 };
             }
             let now = self.env.now;
-            if readable.is_some() {
-                self.phase.stream_mut().listen(now);
+            if readable.is_some()
+                && let Some(stream) = self.phase.stream_mut()
+            {
+                stream.listen(now);
             }
             match self.plan().due_purpose(now) {
                 Ok(purpose) => {
@@ -143,7 +145,7 @@ impl<P: Provider> Task<P> {
             return Some(Step::Save { revision });
         }
         self.link.forget();
-        let held = self.phase.stream_mut().drop_held();
+        let held = self.phase.stream_mut().and_then(Stream::drop_held);
         Some(held.map_or(Step::Done, |id| Step::Close { id }))
     }
 
@@ -480,11 +482,11 @@ impl<P: Provider> Follow<P> {
         for timer in self.stream_timers(env) {
             plan.offer(timer.at, timer.why, None);
         }
-        if let StreamState::Closed { due } = &self.stream.state
+        if let Some(due) = self.stream.closed_until()
             && self.stream.end.is_none()
         {
             let open = Purpose::OpenStream(self.stream.sequence.last_taken);
-            plan.offer_due(env.now, *due, WaitReason::Reopen, open);
+            plan.offer_due(env.now, due, WaitReason::Reopen, open);
         }
     }
 

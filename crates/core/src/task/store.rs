@@ -34,7 +34,7 @@ use super::phase::{Ended, Finishing, Last, LastRead, Phase};
 use super::questions::{QuestionEntry, Questions, answerable};
 use super::record::Record;
 use super::starting::{Locating, StartForm, StartRequest, StartState, Starting};
-use super::stream::Stream;
+use super::stream::{Stream, StreamRegion};
 use super::turn::{Turn, TurnState};
 use super::writes::{Cause, PendingWrite, WriteKind, Writes};
 use super::{Liveness, Task};
@@ -100,7 +100,7 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
         provider: P::NAME.to_owned(),
         // A value that cannot be written is one that says nothing.
         server: serde_json::to_value(&env.provider).unwrap_or_default(),
-        origin: env.origin.clone(),
+        origin: env.origin.as_deref().map(str::to_owned),
         intent: env.intent.as_ref().map(|intent| intent.id.clone()),
         start: save_start(task),
         again: save_again(task),
@@ -416,7 +416,7 @@ fn load_env<P: Provider>(provider: P, saved: &Saved, time: &Since) -> Result<Env
     };
     let past = |at: Option<Timestamp>| at.map(|at| time.past(at));
     let mut env = Env::new(provider, Arc::new(saved.policy.clone()), seed, time.now());
-    env.origin.clone_from(&saved.origin);
+    env.origin = saved.origin.as_deref().map(Arc::from);
     env.intent = intent_of(saved)?.map(Box::new);
     env.rng = fastrand::Rng::with_seed(saved.jitter);
     env.exchanges = saved.exchanges;
@@ -456,7 +456,7 @@ fn load_follow<P: Provider>(
     time: &Since,
 ) -> Result<Follow<P>, ResumeError> {
     let now = time.now();
-    let mut follow = Follow::new(id, saved.event_seq, &saved.policy, now);
+    let mut follow = Follow::new(id, None, &saved.policy, now);
     follow.created_at = saved.created_at.map(|created| time.past(created));
     follow.status.clone_from(&saved.status);
     follow.freshness = match (&saved.awaiting, saved.stale_since) {
@@ -477,7 +477,7 @@ fn load_follow<P: Provider>(
         .turn
         .as_ref()
         .map(|turn| Box::new(load_turn(turn, is_over, &mut follow.writes, now)));
-    follow.stream.restore(saved, time);
+    follow.stream = StreamRegion::restore(saved, time);
     let refused = saved.last_refusal.clone();
     follow.refused = refused.map(SavedApiError::load).transpose()?.map(Box::new);
     Ok(follow)

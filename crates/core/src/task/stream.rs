@@ -16,6 +16,7 @@ use health::{Availability, Health};
 use list::{Backfill, Coverage, List};
 use open::Open;
 use recent::RecentEvents;
+pub(super) use region::StreamRegion;
 use sequence::Sequence;
 
 pub(super) mod asked;
@@ -23,6 +24,7 @@ pub(super) mod health;
 pub(super) mod list;
 pub(super) mod open;
 mod recent;
+mod region;
 pub(super) mod sequence;
 mod stored;
 pub(super) mod timers;
@@ -170,18 +172,21 @@ pub(super) const RETRY_RANGE: (Duration, Duration) =
     (Duration::from_millis(500), Duration::from_secs(60));
 
 impl Stream {
-    pub(super) fn new(after: Option<EventSeq>, now: Timestamp) -> Self {
+    pub(super) const fn new(after: Option<EventSeq>, now: Timestamp) -> Self {
         Self {
             state: StreamState::Closed { due: now },
-            health: Health::default(),
+            health: Health::new(),
             sequence: Sequence::after(after),
             asked: None,
-            no_wait_since: after.unwrap_or_default(),
+            no_wait_since: match after {
+                Some(after) => after,
+                None => EventSeq(0),
+            },
             aftermath: None,
             end: None,
-            recent: RecentEvents::default(),
+            recent: RecentEvents::new(),
             backfill: None,
-            list: List::default(),
+            list: List::new(),
             whole_at: None,
             last_wait: LastWait::Named,
             rests: false,
@@ -196,7 +201,7 @@ impl Stream {
     }
 
     /// Creates a stream that only the start request opens.
-    pub(super) fn unopened() -> Self {
+    pub(super) const fn unopened() -> Self {
         Self::new(None, Timestamp::MAX)
     }
 

@@ -199,7 +199,7 @@ fn a_task_of_one_server_is_none_of_anothers() {
     let Err(ResumeError::Origin { found, expected }) = refused else {
         panic!("{refused:?}");
     };
-    assert_eq!((found, expected), (here.canonical(), there.canonical()));
+    assert_eq!((&*found, &*expected), (here.canonical(), there.canonical()));
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn the_first_interface_that_we_speak_is_used() {
     assert_eq!(py.agent, expected);
     assert_eq!(
         (py.origin.canonical(), py.is_elsewhere),
-        ("http://127.0.0.1:8750".to_owned(), false)
+        ("http://127.0.0.1:8750", false)
     );
     assert_eq!(py.security, Security::default());
     let js = found(JS);

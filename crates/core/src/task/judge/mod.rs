@@ -28,7 +28,7 @@ use super::link::{Purpose, Read};
 use super::phase::{Move, Phase, Terminal};
 use super::poller::{NOT_FOUND_READS, NotFound, PollHint};
 use super::stream::asked::LastWait;
-use super::stream::{Aftermath, CROSS_CHECK, LULL, QUIET, StreamState};
+use super::stream::{Aftermath, CROSS_CHECK, LULL, QUIET, Stream, StreamState};
 use super::{Task, TurnState};
 use turn::Proof;
 use withdrawn::by_conversation;
@@ -62,7 +62,7 @@ impl<P: Provider> Task<P> {
             phase.update_clock(&mut cx);
         }
         if !self.link.is_busy()
-            && let Some((sent, report)) = self.phase.stream_mut().take_report()
+            && let Some((sent, report)) = self.phase.stream_mut().and_then(Stream::take_report)
         {
             budget.observe(&report, sent, now);
             let (phase, mut cx) = self.parts();
@@ -119,9 +119,10 @@ impl<P: Provider> Phase<P> {
             }
             Self::Finishing(_) | Self::Ended(_) => {
                 // The task is over: nobody needs a stream any more.
-                self.stream_mut().enter(StreamState::Closed {
-                    due: Timestamp::MAX,
-                });
+                if let Some(stream) = self.stream_mut() {
+                    let due = Timestamp::MAX;
+                    stream.enter(StreamState::Closed { due });
+                }
                 Move::Stay
             }
         }
@@ -162,7 +163,7 @@ impl<P: Provider> Follow<P> {
         cx.env.liveness.last_reply_at = Some(cx.env.now);
         if cx.env.can().stream
             && read == Read::Status
-            && let Some(unconfirmed) = &mut self.stream.end
+            && let Some(unconfirmed) = self.stream.end_mut()
         {
             unconfirmed.reply = Some(reply.clone());
         }
@@ -241,7 +242,7 @@ impl<P: Provider> Follow<P> {
             ControlFlow::Continue(later) => later,
             ControlFlow::Break(outcome) => return Move::End(outcome),
         };
-        if let Some(unconfirmed) = &mut self.stream.end {
+        if let Some(unconfirmed) = self.stream.end_mut() {
             unconfirmed.contradicted_at.get_or_insert(cx.env.now);
         }
         // The next status read requests again what this reply called for.

@@ -209,8 +209,9 @@ impl<P: Provider> Follow<P> {
 
     fn next_of_stream(&mut self, cx: &mut Cx<'_, P>) -> NextEvent<P::Output> {
         let id = &self.id;
-        let seen_digests = &mut self.stream.sequence.seen_digests;
-        let StreamState::Open(open) = &mut self.stream.state else {
+        let stream = &mut *self.stream;
+        let seen_digests = &mut stream.sequence.seen_digests;
+        let StreamState::Open(open) = &mut stream.state else {
             return NextEvent::Nothing;
         };
         let may_be_whole = cx.env.can().snapshots && !open.has_events();
@@ -226,8 +227,7 @@ impl<P: Provider> Follow<P> {
         let next = match open.decoder.next_event(&mut rest) {
             Ok(Some(sse)) if let Some(next) = snapshot_of(cx, id, &sse, may_be_whole) => {
                 let said = cx.env.provider.words_beside_status(sse.data.as_bytes());
-                said.into_iter()
-                    .for_each(|event| self.stream.recent.push(event));
+                said.into_iter().for_each(|event| stream.recent.push(event));
                 next
             }
             Ok(Some(sse)) => match cx.env.provider.read_event(id, &sse) {

@@ -10,17 +10,16 @@ const FALLBACK: u32 = 3;
 pub(in crate::task) const MAX_UNREADABLE: u32 = 10;
 
 /// Whether the platform has a stream of this task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::task) enum Availability {
     /// It was opened, or nothing says that there is none.
-    #[default]
     Expected,
     /// The platform said that there is none; the client asks again now and then.
     Missing,
 }
 
 /// What went wrong with the stream lately.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::task) struct Health {
     /// Failures in a row; a new event or half a minute of uptime resets them.
     pub(in crate::task) failures: u32,
@@ -32,6 +31,15 @@ pub(in crate::task) struct Health {
 }
 
 impl Health {
+    pub(in crate::task) const fn new() -> Self {
+        Self {
+            failures: 0,
+            unreadable: 0,
+            availability: Availability::Expected,
+            form: 0,
+        }
+    }
+
     /// Returns whether the task is polled because the stream is unavailable.
     pub(in crate::task) fn fell_back(&self) -> bool {
         self.availability == Availability::Missing || self.failures >= FALLBACK

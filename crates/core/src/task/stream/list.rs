@@ -19,7 +19,7 @@ pub(in crate::task) const EMPTY_PAGES: u32 = 3;
 pub(in crate::task) const MAX_REVERSED: usize = 100_000;
 
 /// What is known of the list between two backfills.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::task) struct List {
     /// Where the next backfill begins: the newest page that was read.
     pub(in crate::task) cursor: Option<String>,
@@ -28,11 +28,20 @@ pub(in crate::task) struct List {
     pub(in crate::task) last_backfill: LastBackfill,
 }
 
+impl List {
+    pub(in crate::task) const fn new() -> Self {
+        Self {
+            cursor: None,
+            missing_since: None,
+            last_backfill: LastBackfill::Incomplete,
+        }
+    }
+}
+
 /// How far the last backfill read the list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::task) enum LastBackfill {
     /// It was given up, or there was none.
-    #[default]
     Incomplete,
     /// To the end.
     Complete,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::event::RawEvent;
 
 /// The newest events that were acknowledged, to show with the next question.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::task) struct RecentEvents {
     events: VecDeque<RawEvent>,
 }
@@ -18,6 +18,16 @@ impl RecentEvents {
 
     /// Bytes of text in an event that is kept; a larger event is no step to show.
     const MAX_TEXT: usize = 16 * 1024;
+
+    pub(in crate::task) const fn new() -> Self {
+        Self {
+            events: VecDeque::new(),
+        }
+    }
+
+    pub(in crate::task) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
 
     pub(in crate::task) fn push(&mut self, event: RawEvent) {
         if text_beyond(&event.data, Self::MAX_TEXT).is_none() {
@@ -78,7 +88,7 @@ mod tests {
             let steps = steps.as_slice().iter();
             steps.map(|event| event.name.clone()).collect()
         };
-        let mut steps = RecentEvents::default();
+        let mut steps = RecentEvents::new();
         let most = 16 * 1024 - 8;
         for (number, data, fits) in [
             (1, json!("x".repeat(most)), true),

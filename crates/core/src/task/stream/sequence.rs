@@ -68,9 +68,9 @@ pub(in crate::task) struct Sequence {
 }
 
 impl Sequence {
-    pub(in crate::task) fn after(last: Option<EventSeq>) -> Self {
+    pub(in crate::task) const fn after(last: Option<EventSeq>) -> Self {
         Self {
-            seen_digests: SeenDigests::default(),
+            seen_digests: SeenDigests(VecDeque::new()),
             last_decoded: last,
             last_taken: last,
             gaps: Gaps::Hide,
