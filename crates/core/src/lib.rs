@@ -24,6 +24,7 @@ mod credential;
 mod error;
 mod event;
 mod failure;
+mod fleet;
 mod id;
 mod journal;
 mod key;
@@ -70,6 +71,7 @@ pub use credential::{ConfigError, Credential, KeyHeader, is_own_header};
 pub use error::{ApiError, BoxError, Error, ErrorClass, ErrorKind, ReadError, ReadErrorKind};
 pub use event::{Event, NumberedEvent, OutputPiece, RawEvent, Status};
 pub use failure::{Cause, ExchangeFailure, ExchangeProgress, TimeoutPhase};
+pub use fleet::{Fleet, FleetAddError, FleetStep, MemberId};
 pub use id::{
     Cursor, EventId, EventNo, EventSeq, ExchangeId, IntentId, MessageNo, QuestionId, Revision,
     TaskId,

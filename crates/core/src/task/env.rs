@@ -28,6 +28,8 @@ pub(super) struct Env<P> {
     /// How many exchanges were sent.
     pub(super) exchanges: u64,
     pub(super) liveness: Liveness,
+    /// Whether no stream is opened. It is the driver's, and not stored.
+    pub(super) is_polled: bool,
 }
 
 impl<P: Provider> Env<P> {
@@ -42,6 +44,7 @@ impl<P: Provider> Env<P> {
             intent: None,
             exchanges: 0,
             liveness: Liveness::default(),
+            is_polled: false,
         }
     }
 

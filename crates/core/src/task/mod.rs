@@ -256,6 +256,17 @@ impl<P: Provider> Task<P> {
         self
     }
 
+    /// Opens no event stream: the task is started by a plain request, and polled. It is for a driver of many tasks, each of
+    /// which would take a connection for its stream, and holds for as long as this driver has the task: it is not stored.
+    #[must_use]
+    pub fn without_stream(mut self) -> Self {
+        self.env.is_polled = true;
+        if let Phase::Starting(starting) = &mut self.phase {
+            starting.start_by_reply(&self.env);
+        }
+        self
+    }
+
     /// Follows an existing task from its present state on; events after `after` are delivered.
     pub fn attach(
         provider: P,

@@ -484,6 +484,7 @@ impl<P: Provider> Follow<P> {
         }
         if let Some(due) = self.stream.closed_until()
             && self.stream.end.is_none()
+            && !env.is_polled
         {
             let open = Purpose::OpenStream(self.stream.sequence.last_taken);
             plan.offer_due(env.now, due, WaitReason::Reopen, open);

@@ -8,6 +8,7 @@ mod credential;
 mod defaults;
 mod driver;
 mod ends;
+mod fleet;
 mod held_back;
 mod late;
 mod lists;

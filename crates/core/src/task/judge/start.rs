@@ -15,6 +15,7 @@ use crate::response::{Head, Response};
 use crate::retry::{self, Attempt, AttemptError, RetryDecision};
 use crate::sse;
 use crate::task::Task;
+use crate::task::env::Env;
 use crate::task::follow::Cx;
 use crate::task::phase::{Move, Phase};
 use crate::task::starting::{self, KeyChoice, StartForm, StartState, Starting};
@@ -121,6 +122,22 @@ impl<P: Provider> Starting<P> {
                 self.stream.drop_held();
                 Move::End(Outcome::Answered { output })
             }
+        }
+    }
+
+    /// Sends the start as a plain request in the place of one that opens a stream, if nothing of it was sent.
+    pub(in crate::task) fn start_by_reply(&mut self, env: &Env<P>) {
+        let is_unsent = self.attempts == 0 && !self.maybe_received;
+        let by_stream = (self.request()).is_some_and(|start| start.form == StartForm::Stream);
+        let Some(job) = self.job.as_deref().filter(|_| is_unsent && by_stream) else {
+            return;
+        };
+        let key = self.key.clone().map_or(KeyChoice::None, KeyChoice::Own);
+        let form = StartForm::Reply;
+        // What is stored of the start is of this form already, and so it could be built.
+        if let Ok(built) = starting::build(&env.provider, job, form, key, &env.seed, env.now) {
+            self.digest = built.digest;
+            self.state = StartState::Sending(built.request);
         }
     }
 
