@@ -30,6 +30,7 @@ mod driver;
 mod entropy;
 mod exchange;
 pub mod failure;
+mod fleet;
 mod list;
 mod progress;
 mod recover;
@@ -48,11 +49,12 @@ pub mod transport;
 mod turns;
 
 #[cfg(feature = "async")]
-pub use asynchronous::{AsyncBatch, AsyncClient, AsyncHandle};
+pub use asynchronous::{AsyncBatch, AsyncClient, AsyncFleet, AsyncHandle};
 pub use batch::{BatchHandle, BatchResult};
 #[cfg(feature = "blocking")]
-pub use blocking::{BlockingBatch, BlockingClient, BlockingHandle};
+pub use blocking::{BlockingBatch, BlockingClient, BlockingFleet, BlockingHandle};
 pub use client::{Async, Blocking, Builder, Client, Flavour};
+pub use fleet::{FleetEvent, FleetReport};
 pub use list::Entries;
 pub use recover::Recovery;
 pub use run::{BoxError, Run};

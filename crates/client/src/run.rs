@@ -229,15 +229,8 @@ impl<P: Provider, T: Transport, F: Flavour<T>> Run<P, T, F> {
     /// Sets the task up, once it was prepared.
     pub(crate) fn into_running(self, io: F::Io) -> Result<Running<P, T, F>, Error> {
         let client = self.client;
-        let inner = client.inner();
-        let endpoint = &inner.endpoint;
-        let (origin, transport) = (&endpoint.origin, &endpoint.transport);
-        let mut task =
-            (self.spec).into_task(inner.provider.clone(), origin, &inner.policy, transport)?;
-        if let Some(credential) = &endpoint.credential {
-            task = task.with_credential(credential);
-        }
-        let journal = self.journal.or_else(|| inner.journal.clone());
+        let task = self.spec.into_client_task(&client)?;
+        let journal = self.journal.or_else(|| client.inner().journal.clone());
         Ok(Running {
             driver: TaskDriver::new(task, journal, self.leave_review),
             client,
@@ -247,6 +240,34 @@ impl<P: Provider, T: Transport, F: Flavour<T>> Run<P, T, F> {
             detaching: None,
         })
     }
+
+    /// Sets the task up for a fleet, once it was prepared.
+    pub(crate) fn into_fleet_task(self) -> Result<FleetTask<P>, Error> {
+        let refused = |why: &str| Err(Error::new(ErrorKind::Input, why.to_owned()));
+        if self.on_question.is_some() {
+            return refused(
+                "a fleet has no handler of questions: they come as events, and are answered with `answer`",
+            );
+        }
+        if self.leave_review {
+            return refused(
+                "a fleet waits for reviews: `remove` the task when its event `Paused` comes",
+            );
+        }
+        Ok(FleetTask {
+            task: self.spec.into_client_task(&self.client)?,
+            journal: self.journal,
+            on_event: self.on_event,
+        })
+    }
+}
+
+/// A task for a fleet, with what its run asks for.
+pub(crate) struct FleetTask<P: Provider> {
+    pub(crate) task: Task<P>,
+    /// Instead of the client's.
+    pub(crate) journal: Option<Arc<dyn Journal>>,
+    pub(crate) on_event: Option<OnEvent>,
 }
 
 /// What a task is prepared with.
@@ -385,6 +406,24 @@ impl<P: Provider> RunSpec<P> {
             _ => self.intent = Some(intent),
         }
         Ok(())
+    }
+
+    /// Builds the task of a client.
+    ///
+    /// # Errors
+    /// When the job, a snapshot or a setting cannot be used.
+    fn into_client_task<T: Transport, F>(self, client: &Client<P, T, F>) -> Result<Task<P>, Error>
+    where
+        F: Flavour<T>,
+    {
+        let inner = client.inner();
+        let endpoint = &inner.endpoint;
+        let (origin, transport) = (&endpoint.origin, &endpoint.transport);
+        let task = self.into_task(inner.provider.clone(), origin, &inner.policy, transport)?;
+        Ok(match &endpoint.credential {
+            Some(credential) => task.with_credential(credential),
+            None => task,
+        })
     }
 
     /// Builds the task, bound to the server at `origin`; `policy` is the client's.

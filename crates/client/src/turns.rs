@@ -29,6 +29,7 @@ pub(crate) const STUCK: Duration = Duration::from_secs(30);
 /// The turns of one server.
 #[derive(Debug)]
 pub(crate) struct Turns {
+    most: usize,
     #[cfg(feature = "async")]
     exchanges: Arc<Queue>,
     #[cfg(feature = "async")]
@@ -41,6 +42,7 @@ impl Turns {
     /// Makes room for so many at once.
     pub(crate) fn new(most: usize) -> Self {
         Self {
+            most,
             #[cfg(feature = "async")]
             exchanges: Arc::new(Queue::new(most)),
             #[cfg(feature = "async")]
@@ -51,6 +53,11 @@ impl Turns {
                 freed: Condvar::new(),
             },
         }
+    }
+
+    /// Returns for how many there is room.
+    pub(crate) fn most(&self) -> usize {
+        self.most
     }
 
     /// Returns the turns of exchanges, or of those that open a stream.

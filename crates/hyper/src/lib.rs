@@ -47,7 +47,7 @@ use taskward_client::Async;
 
 pub use dial::proxy_from_env;
 #[doc(inline)]
-pub use taskward_client::{BatchHandle, BatchResult, BoxError, Recovery};
+pub use taskward_client::{BatchHandle, BatchResult, BoxError, FleetEvent, Recovery};
 pub use taskward_core as core;
 pub use transport::Hyper;
 
@@ -65,6 +65,8 @@ pub type Started<P> = taskward_client::Started<P, Hyper, Async>;
 pub type Events<'a, P> = taskward_client::Events<'a, P, Hyper, Async>;
 /// Many runs, so many at once, as a stream of their results.
 pub type Batch<K, P> = taskward_client::AsyncBatch<K, P, Hyper>;
+/// Many tasks under one driver: a stream of what happened, with the key of each.
+pub type Fleet<K, P> = taskward_client::AsyncFleet<K, P, Hyper>;
 /// The entries of a list as a stream.
 pub type Entries<P, O> = taskward_client::Entries<P, Hyper, Async, O>;
 /// A handle to a task that is driven elsewhere.

@@ -44,7 +44,7 @@ mod wire;
 use taskward_client::Blocking;
 
 #[doc(inline)]
-pub use taskward_client::{BatchHandle, BatchResult, BoxError, Recovery};
+pub use taskward_client::{BatchHandle, BatchResult, BoxError, FleetEvent, Recovery};
 pub use taskward_core as core;
 pub use transport::Ureq;
 
@@ -62,6 +62,8 @@ pub type Started<P> = taskward_client::Started<P, Ureq, Blocking>;
 pub type Events<'a, P> = taskward_client::Events<'a, P, Ureq, Blocking>;
 /// Many runs, so many at once, as an iterator of their results.
 pub type Batch<K, P> = taskward_client::BlockingBatch<K, P, Ureq>;
+/// Many tasks under one driver: what happened, with the key of each.
+pub type Fleet<K, P> = taskward_client::BlockingFleet<K, P, Ureq>;
 /// The entries of a list as an iterator.
 pub type Entries<P, O> = taskward_client::Entries<P, Ureq, Blocking, O>;
 /// A handle to a task that another thread drives.

@@ -1,17 +1,17 @@
 //! Many runs as one stream, which polls only what was woken.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::hash::Hash;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll};
 
 use taskward_core::{Error, Provider, RunResult};
 
+use super::slots::Slots;
 use crate::batch::{BatchHandle, BatchResult, Jobs, NextJob};
 use crate::client::{Async, Client};
 use crate::run::Run;
@@ -62,9 +62,8 @@ where
             client: self.clone(),
             jobs: Jobs::new(runs),
             limit: limit.get(),
-            slots: Vec::new(),
-            free: Vec::new(),
-            woken: Arc::default(),
+            slots: Slots::new(),
+            stopping: Arc::default(),
             is_stopped: false,
         }
     }
@@ -78,19 +77,11 @@ pub struct AsyncBatch<K, P: Provider, T: AsyncTransport> {
     client: Client<P, T, Async>,
     jobs: Jobs<K, P, T, Async>,
     limit: usize,
-    slots: Vec<Slot<K, P, T>>,
-    /// The slots without a run.
-    free: Vec<usize>,
-    woken: Arc<Woken>,
+    slots: Slots<(K, Job<P, T>)>,
+    /// Whether a handle has asked to stop.
+    stopping: Arc<AtomicBool>,
     /// Whether the runs under way were interrupted.
     is_stopped: bool,
-}
-
-/// A place for a run, with a waker of its own.
-struct Slot<K, P: Provider, T: AsyncTransport> {
-    wake: Arc<SlotWaker>,
-    waker: Waker,
-    job: Option<(K, Job<P, T>)>,
 }
 
 type Starting<P, T> = Pin<Box<dyn Future<Output = Result<Running<P, T, Async>, Error>> + Send>>;
@@ -100,55 +91,6 @@ enum Job<P: Provider, T: AsyncTransport> {
     /// Nothing was sent yet.
     Starting(Starting<P, T>),
     Following(Box<Running<P, T, Async>>),
-}
-
-/// Which slots were woken since they were polled.
-#[derive(Default)]
-struct Woken {
-    queue: Mutex<Queue>,
-    stopping: AtomicBool,
-}
-
-#[derive(Default)]
-struct Queue {
-    slots: VecDeque<usize>,
-    /// Whoever polls the batch.
-    outer: Option<Waker>,
-}
-
-impl Woken {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        // Plain data: a panic leaves nothing half-written.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wake(&self) {
-        let outer = self.lock().outer.take();
-        if let Some(outer) = outer {
-            outer.wake();
-        }
-    }
-}
-
-/// Wakes the batch for one of its slots.
-struct SlotWaker {
-    slot: usize,
-    /// Whether the slot is in the queue.
-    queued: AtomicBool,
-    woken: Arc<Woken>,
-}
-
-impl Wake for SlotWaker {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if !self.queued.swap(true, Ordering::AcqRel) {
-            self.woken.lock().slots.push_back(self.slot);
-            self.woken.wake();
-        }
-    }
 }
 
 impl<K, P, T> AsyncBatch<K, P, T>
@@ -168,42 +110,25 @@ where
     /// Returns a handle to stop the batch, while it is polled.
     #[must_use]
     pub fn handle(&self) -> BatchHandle {
-        let woken = self.woken.clone();
+        let (woken, stopping) = (self.slots.woken(), self.stopping.clone());
         BatchHandle::new(move || {
-            woken.stopping.store(true, Ordering::Release);
+            stopping.store(true, Ordering::Release);
             woken.wake();
         })
     }
 
     fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Option<BatchResult<K, P>>> {
-        let outer = cx.waker();
-        {
-            let mut queue = self.woken.lock();
-            if queue
-                .outer
-                .as_ref()
-                .is_none_or(|held| !held.will_wake(outer))
-            {
-                queue.outer = Some(outer.clone());
-            }
-        }
-        if self.woken.stopping.load(Ordering::Acquire) && !self.is_stopped {
+        self.slots.polled_by(cx.waker());
+        if self.stopping.load(Ordering::Acquire) && !self.is_stopped {
             self.stop();
         }
         if let Some(refused) = self.fill() {
             return Poll::Ready(Some(refused));
         }
-        // Whoever wakes itself meanwhile has its turn when the runtime has had its own.
-        let turns = self.woken.lock().slots.len();
-        for _ in 0..turns {
-            let Some(slot) = self.woken.lock().slots.pop_front() else {
-                break;
-            };
-            if let Some(result) = self.poll_slot(slot) {
-                return Poll::Ready(Some(result));
-            }
+        if let Some(((key, _), result)) = self.slots.poll_woken(|(_, job), cx| job.poll(cx)) {
+            return Poll::Ready(Some((key, result)));
         }
-        match self.free.len() == self.slots.len() && self.jobs.is_over() {
+        match self.slots.len() == 0 && self.jobs.is_over() {
             true => Poll::Ready(None),
             false => Poll::Pending,
         }
@@ -211,70 +136,30 @@ where
 
     /// Takes jobs while there is room for them; returns the first that is refused.
     fn fill(&mut self) -> Option<BatchResult<K, P>> {
-        while !self.jobs.is_over() && (self.slots.len() < self.limit || !self.free.is_empty()) {
+        while !self.jobs.is_over() && self.slots.len() < self.limit {
             let (key, run) = match self.jobs.take() {
                 NextJob::Run(key, run) => (key, run),
                 NextJob::Refused(key, error) => return Some((key, Err(error))),
                 NextJob::None => break,
             };
             let job = Job::Starting(Box::pin(async move { run.start().await }));
-            let slot = self.free.pop().unwrap_or_else(|| self.add_slot());
-            let slot = &mut self.slots[slot];
-            slot.job = Some((key, job));
-            slot.wake.wake_by_ref();
+            self.slots.insert((key, job));
         }
         None
-    }
-
-    fn add_slot(&mut self) -> usize {
-        let slot = self.slots.len();
-        let wake = Arc::new(SlotWaker {
-            slot,
-            queued: AtomicBool::new(false),
-            woken: self.woken.clone(),
-        });
-        let waker = wake.clone().into();
-        self.slots.push(Slot {
-            wake,
-            waker,
-            job: None,
-        });
-        slot
-    }
-
-    /// Polls the run of a slot that was woken; returns its result once it has ended, which frees the slot.
-    fn poll_slot(&mut self, index: usize) -> Option<BatchResult<K, P>> {
-        let slot = &mut self.slots[index];
-        // Before the poll: a wake during it is one more.
-        slot.wake.queued.store(false, Ordering::Release);
-        // The waker of a run that ended may still be held somewhere.
-        let (_, job) = slot.job.as_mut()?;
-        let mut cx = Context::from_waker(&slot.waker);
-        let Poll::Ready(result) = job.poll(&mut cx) else {
-            return None;
-        };
-        self.free.push(index);
-        let (key, _) = slot.job.take()?;
-        Some((key, result))
     }
 
     /// Interrupts the runs under way, and drops the jobs of which nothing was sent.
     fn stop(&mut self) {
         self.is_stopped = true;
         self.jobs.stop();
-        for (index, slot) in self.slots.iter_mut().enumerate() {
-            match &mut slot.job {
-                None => {}
-                Some((_, Job::Starting(_))) => {
-                    slot.job = None;
-                    self.free.push(index);
-                }
-                Some((_, Job::Following(running))) => {
-                    running.interrupt(self.client.transport().now());
-                    slot.wake.wake_by_ref();
-                }
+        let now = self.client.transport().now();
+        self.slots.retain(|(_, job)| match job {
+            Job::Starting(_) => false,
+            Job::Following(running) => {
+                running.interrupt(now);
+                true
             }
-        }
+        });
     }
 }
 

@@ -20,14 +20,17 @@ use crate::transport::AsyncTransport;
 mod batch;
 mod drive;
 mod exchange;
+mod fleet;
 mod handle;
 mod list;
 mod observe;
 mod running;
+mod slots;
 mod work;
 
 pub use batch::AsyncBatch;
 use exchange::Exchange;
+pub use fleet::AsyncFleet;
 pub use handle::AsyncHandle;
 use work::Work;
 
@@ -261,7 +264,12 @@ impl<P: Provider, T: AsyncTransport> Run<P, T, Async> {
     ///
     /// # Cancel safety
     /// Nothing was sent yet: a dropped future has changed nothing.
-    pub async fn start(mut self) -> Result<Running<P, T, Async>, Error> {
+    pub async fn start(self) -> Result<Running<P, T, Async>, Error> {
+        self.prepared().await?.into_running(drive::AsyncIo::new())
+    }
+
+    /// Looks the name up, and inspects the files to send.
+    async fn prepared(mut self) -> Result<Self, Error> {
         if let Some(with) = self.preparation() {
             let mut spec = self.spec;
             self.spec = beside_the_runtime(self.client.transport(), move || {
@@ -270,7 +278,7 @@ impl<P: Provider, T: AsyncTransport> Run<P, T, Async> {
             })
             .await?;
         }
-        self.into_running(drive::AsyncIo::new())
+        Ok(self)
     }
 }
 

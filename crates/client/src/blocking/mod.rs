@@ -19,6 +19,7 @@ use crate::transport::BlockingTransport;
 mod batch;
 mod drive;
 mod exchange;
+mod fleet;
 mod handle;
 mod inbox;
 mod list;
@@ -26,6 +27,7 @@ mod running;
 
 pub use batch::BlockingBatch;
 use exchange::exchange;
+pub use fleet::BlockingFleet;
 pub use handle::BlockingHandle;
 
 /// A [`Client`] whose methods block.
@@ -208,10 +210,15 @@ impl<P: Provider, T: BlockingTransport> Run<P, T, Blocking> {
     ///
     /// # Errors
     /// When the job, a file, a snapshot or a setting cannot be used.
-    pub fn start(mut self) -> Result<Running<P, T, Blocking>, Error> {
+    pub fn start(self) -> Result<Running<P, T, Blocking>, Error> {
+        self.prepared()?.into_running(drive::BlockingIo::default())
+    }
+
+    /// Looks the name up, and inspects the files to send.
+    fn prepared(mut self) -> Result<Self, Error> {
         if let Some(with) = self.preparation() {
             self.spec.prepare(&with)?;
         }
-        self.into_running(drive::BlockingIo::default())
+        Ok(self)
     }
 }

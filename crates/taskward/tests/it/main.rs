@@ -6,6 +6,7 @@ mod a2a;
 mod batch;
 mod created_once;
 mod examples;
+mod fleet;
 mod hundred_runs;
 mod named;
 mod rows;
