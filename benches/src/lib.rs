@@ -7,6 +7,7 @@
 //!   the server in a process of its own.
 //! - `cargo run --release --bin pace` prints how many polls a task costs and how late its end is seen.
 //! - `cargo run --release --bin crowd` follows ten thousand tasks at once, with few descriptors on a slow server.
+//! - `cargo run --release --bin fleet` follows up to a million tasks under one driver in virtual time.
 //! - `cargo bench` measures the same contenders with criterion, `cargo bench sse` those of one bench.
 //!
 //! Both run every [`Contender`] in one process, so that rows of one table can be compared.
@@ -15,6 +16,7 @@ pub mod alloc;
 mod contender;
 mod decode;
 pub mod figures;
+pub mod fleet;
 mod machine;
 mod nothing;
 pub mod pace;
