@@ -399,7 +399,8 @@ impl<K: Clone + Ord, P: Provider> Fleet<K, P> {
 
     /// Stops the fleet: no further request is sent, and no task is taken in. What is under way may be reported, events go on
     /// being delivered, and every state is stored; once the fleet [is at rest](Self::is_at_rest), each task can be resumed
-    /// from its snapshot.
+    /// from its snapshot. A start of which nothing was sent ends as
+    /// [`NotStarted`](crate::Outcome::NotStarted): nobody could tell later that nothing was.
     pub fn stop(&mut self, now: Timestamp) {
         self.advance(now);
         self.is_stopping = true;
@@ -439,17 +440,23 @@ impl<K: Clone + Ord, P: Provider> Fleet<K, P> {
         loop {
             let (_, task) = self.slots[slot as usize].member.as_mut()?;
             if self.is_stopping {
+                task.end_unsent();
                 task.detach();
             }
             let step = task.next_step(now, budget);
             self.index_task(slot);
             return match step {
-                Step::Save { .. } | Step::Send { .. } if !can_begin => {
-                    self.queue(slot, Lane::GoingOn, now);
+                Step::Send { .. } | Step::Wait { .. } if self.is_stopping => {
+                    // A start that failed before it left, too.
+                    let (_, task) = self.slots[slot as usize].member.as_mut()?;
+                    if task.end_unsent() {
+                        continue;
+                    }
+                    self.place(slot, Place::Resting);
                     None
                 }
-                Step::Send { .. } if self.is_stopping => {
-                    self.place(slot, Place::Resting);
+                Step::Save { .. } | Step::Send { .. } if !can_begin => {
+                    self.queue(slot, Lane::GoingOn, now);
                     None
                 }
                 // It takes its turn among those that go on.
@@ -535,7 +542,8 @@ impl<K: Clone + Ord, P: Provider> Fleet<K, P> {
         self.acknowledge(member, Out::Saving(revision), |task| task.saved(revision));
     }
 
-    /// Reports that the state of a task could not be stored: nothing is sent for it, and it asks for that again then.
+    /// Reports that the state of a task could not be stored: nothing is sent for it, and it asks for that again then, in a
+    /// stopped fleet, too.
     pub fn not_saved(&mut self, member: MemberId, again_at: Timestamp) {
         if let Some(slot) = self.slot_of(member)
             && let Place::Out(Out::Saving(_)) = self.slots[slot as usize].place
@@ -696,9 +704,6 @@ impl<K: Clone + Ord, P: Provider> Fleet<K, P> {
     }
 
     fn wait(&mut self, slot: u32, until: Timestamp) {
-        if self.is_stopping {
-            return self.place(slot, Place::Resting);
-        }
         let number = self.lanes.wake_at(until, slot);
         self.place(slot, Place::Waiting(number));
     }

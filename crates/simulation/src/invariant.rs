@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Invariant {
     /// One run makes at most one task.
-    I1,
+    I1 = 1,
     /// An answer is applied at most once, and to the question that it was written for; what is reported of it is true.
     I2,
     /// What is sent is durable before, and the id before it is reported; no restart loses either, and no search takes a
@@ -28,11 +28,13 @@ pub enum Invariant {
     I10,
     /// The same seed gives the same run.
     I11,
+    /// No task of a fleet waits for its turn longer than is promised.
+    I13 = 13,
 }
 
 impl Invariant {
     /// Every one.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::I1,
         Self::I2,
         Self::I3,
@@ -44,11 +46,12 @@ impl Invariant {
         Self::I9,
         Self::I10,
         Self::I11,
+        Self::I13,
     ];
 }
 
 impl fmt::Display for Invariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "I-{}", *self as usize + 1)
+        write!(f, "I-{}", *self as usize)
     }
 }

@@ -51,6 +51,7 @@
 //! | I-9 | what a task holds does not grow with what has happened |
 //! | I-10 | once nothing goes wrong any more, the watch ends |
 //! | I-11 | the same seed gives the same run: [`Report::trace`] |
+//! | I-13 | no task of a fleet waits for its turn longer than is promised |
 //!
 //! I-12, that both adapters do alike, is for tests of the adapters: here there is none.
 //!
@@ -66,6 +67,7 @@
 
 mod drive;
 mod fault;
+mod fleet;
 pub mod fuzzed;
 mod human;
 mod invariant;

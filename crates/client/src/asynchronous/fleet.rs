@@ -181,7 +181,8 @@ impl<K: Clone + Ord, P: Provider, T: AsyncTransport> AsyncFleet<K, P, T> {
     }
 
     /// Begins no request any more, and takes no task in. Take what [`next`](Self::next) still reports, until `None`: what is
-    /// under way ends, and every state is stored. Then [`into_snapshots`](Self::into_snapshots) returns the tasks.
+    /// under way ends, every state is stored, and a start of which nothing was sent ends as
+    /// [`NotStarted`](taskward_core::Outcome::NotStarted). Then [`into_snapshots`](Self::into_snapshots) returns the tasks.
     pub fn stop(&mut self) {
         self.driver.stop(self.client.transport().now());
     }

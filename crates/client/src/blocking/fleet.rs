@@ -322,7 +322,8 @@ where
     }
 
     /// Begins no request any more, and takes no task in. Take what [`next`](Self::next) still reports, until `None`: what is
-    /// under way ends, and every state is stored. Then [`into_snapshots`](Self::into_snapshots) returns the tasks.
+    /// under way ends, every state is stored, and a start of which nothing was sent ends as
+    /// [`NotStarted`](taskward_core::Outcome::NotStarted). Then [`into_snapshots`](Self::into_snapshots) returns the tasks.
     pub fn stop(&self) {
         self.request(|driver, now| driver.stop(now));
         self.0.work.notify_all();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::budget::OriginBudget;
 use crate::build_error::BuildError;
-use crate::id::ExchangeId;
+use crate::id::{ExchangeId, Revision};
 use crate::limits::{Kind, Limits};
 use crate::operation::Safety;
 use crate::outcome::{
@@ -194,6 +194,31 @@ impl<P: Provider> Task<P> {
     fn is_cancelled_unsent(&self) -> bool {
         let unsent = matches!(&self.phase, Phase::Starting(starting) if starting.attempts == 0 && !starting.maybe_received);
         unsent && self.cancel.due().is_some()
+    }
+
+    /// Ends a start of which nothing has reached the server, because its driver stops: whoever resumed it could not know that,
+    /// and would have to take it for one of unknown outcome. What was never stored need not be. Returns whether it ended.
+    pub(crate) fn end_unsent(&mut self) -> bool {
+        let attempts = match &self.phase {
+            Phase::Starting(starting)
+                if !starting.maybe_received
+                    && !self.link.is_busy()
+                    && starting.stream.held_exchange().is_none() =>
+            {
+                starting.attempts
+            }
+            _ => return false,
+        };
+        let was_stored = self.out.save.saved > Revision::default();
+        self.end(Outcome::NotStarted {
+            reason: NotStartedReason::Cancelled,
+            attempts,
+            temporary: false,
+        });
+        if !was_stored {
+            self.out.save.saved = self.out.save.revision;
+        }
+        true
     }
 
     /// Returns until when there is nothing to do, and why, if the next exchange is due `later`.

@@ -8,8 +8,9 @@ use crate::world::toy::Output;
 use crate::world::{Act, Server, Toy, ToyJob, at, outcome_text, policy, seed, show};
 use http::StatusCode;
 use taskward_core::{
-    Answer, ErrorKind, Event, ExchangeFailure, ExchangeId, Fleet, FleetAddError, FleetStep,
-    MemberId, OriginBudget, Provider, Response, Snapshot, Step, Task, TaskId,
+    Answer, Cause, ErrorKind, Event, ExchangeFailure, ExchangeId, ExchangeProgress, Fleet,
+    FleetAddError, FleetStep, MemberId, OriginBudget, Provider, Response, Snapshot, Step, Task,
+    TaskId,
 };
 
 type Polled = Toy<false, false>;
@@ -426,23 +427,53 @@ fn a_stop_sends_nothing_more_and_leaves_every_task_to_be_resumed() {
     assert!(world.fleet.is_at_rest());
     assert_eq!(world.requests.len(), 2, "{:?}", world.trace);
     assert_eq!(world.count("event started"), 2, "{:?}", world.trace);
+    assert_eq!(world.count("done not_started"), 3, "{:?}", world.trace);
     // What is stored is what there is, and the tasks that have started are followed on by another fleet.
     let mut next = World::<Polled>::new(2);
     next.now = world.now;
-    for key in 1..=5 {
+    assert_eq!(world.fleet.keys().collect::<Vec<_>>(), [&1, &2]);
+    for key in [1, 2] {
         let task = world.fleet.remove(&key).expect("a task");
         let stored = &world.saved[&key];
         assert_eq!(task.snapshot().revision(), stored.revision());
-        if stored.task().is_some() {
-            let task = Task::resume(Toy, stored.clone(), at(next.now)).expect("a task");
-            next.fleet.add(key, task, at(next.now)).expect("a new task");
-            let server = world.servers.remove(&key).expect("a server");
-            next.servers.insert(key, server);
-        }
+        let task = Task::resume(Toy, stored.clone(), at(next.now)).expect("a task");
+        next.fleet.add(key, task, at(next.now)).expect("a new task");
+        let server = world.servers.remove(&key).expect("a server");
+        next.servers.insert(key, server);
     }
     next.run();
     assert_eq!(next.count("done succeeded 42"), 2);
     assert_eq!(next.count("event started"), 0);
+}
+
+/// A start that failed before it left, and one that is stored and not sent, would be of unknown outcome for whoever resumed
+/// them.
+///
+/// Rows: Q5.
+#[test]
+fn a_start_that_is_stopped_before_it_was_sent_has_not_started() {
+    let mut world = World::<Polled>::new(1);
+    world.start(1, &[Complete("42")]);
+    let FleetStep::Save { member, revision } = world.fleet.next_step(at(0), &world.budget) else {
+        panic!("it is stored first");
+    };
+    world.save(member, revision);
+    let FleetStep::Send { id, .. } = world.fleet.next_step(at(0), &world.budget) else {
+        panic!("it is sent");
+    };
+    world.fleet.sent(member, id);
+    world.fleet.stop(at(0));
+    let refused = ExchangeFailure::new(ExchangeProgress::NotSent, Cause::Refused, "test");
+    world.fleet.handle_failure(member, id, refused, at(10));
+    world.now = 10;
+    // A disk that is full for a while holds the stop up.
+    world.full_disk = Some((1, 4000));
+    world.run();
+    assert_eq!(
+        world.trace.last().map(String::as_str),
+        Some("  4000 1 done not_started")
+    );
+    assert!(world.saved[&1].has_started_nothing());
 }
 
 /// Rows: Q6.

@@ -26,7 +26,7 @@ const BEFORE: u64 = 3 * 3_600_000;
 const QUERY: &str = "Do it.";
 
 /// What is run beside the agents and runs that every simulator has.
-const SCENARIO: &str = r#"
+pub(super) const SCENARIO: &str = r#"
     [[agent]]
     name = "buyer"
     steps = [
@@ -73,11 +73,11 @@ const SCENARIO: &str = r#"
 "#;
 
 /// The agents of Nanonets that are started.
-const AGENTS: [&str; 8] = [
+pub(super) const AGENTS: [&str; 8] = [
     "echo", "asker", "asker", "buyer", "buyer", "hasty", "checked", "failing",
 ];
 /// The runs of Agent Harness that are started.
-const RUNS: [&str; 8] = [
+pub(super) const RUNS: [&str; 8] = [
     "plain",
     "approve-email",
     "approve-email",
@@ -501,7 +501,7 @@ impl Case {
 }
 
 /// No two answers are the same, so that one can be told from another.
-fn answer(question: &Question, said: u32, rng: &mut fastrand::Rng) -> Answer {
+pub(super) fn answer(question: &Question, said: u32, rng: &mut fastrand::Rng) -> Answer {
     match question.kind {
         QuestionKind::Approval if rng.u8(..5) == 0 => Answer::Reject {
             reason: Some(format!("answer {said}")),

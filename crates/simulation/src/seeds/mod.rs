@@ -1,6 +1,7 @@
 //! The simulations that Taskward has to pass: each seed is a platform, a job, people, and injected faults.
 
 mod cases;
+mod fleets;
 mod shapes;
 mod summary;
 
@@ -14,6 +15,9 @@ use taskward_core::{Event, Output};
 
 /// Once in so many seeds, a run is done twice: it must be the same.
 const TWICE: u64 = 16;
+
+/// Once in so many seeds, a fleet is followed, too.
+const FLEET: u64 = 16;
 
 /// The seeds that once went wrong: a number at the beginning of each line, and what it was.
 const REGRESSIONS: &str = include_str!("../../regressions.txt");
@@ -35,7 +39,9 @@ pub struct Broken {
 /// When an invariant does not hold, or something panics.
 pub fn run(seed: u64, with_log: bool) -> Result<(Summary, Vec<String>), Broken> {
     let RunRecord {
-        mut summary, log, ..
+        mut summary,
+        mut log,
+        ..
     } = attempt(seed, Case::new(seed), with_log)?;
     if seed.is_multiple_of(TWICE) {
         let again = attempt(seed, Case::new(seed), false)?.summary;
@@ -47,6 +53,11 @@ pub fn run(seed: u64, with_log: bool) -> Result<(Summary, Vec<String>), Broken> 
             });
         }
         summary.checked.count(Invariant::I11);
+    }
+    if seed % FLEET == FLEET - 1 {
+        let fleet = fleets::run(seed, with_log)?;
+        summary.add(&fleet.0);
+        log.extend(fleet.1);
     }
     Ok((summary, log))
 }
@@ -109,6 +120,7 @@ impl RunRecord {
             log: report.log,
             summary: Summary {
                 seeds: 1,
+                fleets: 0,
                 steps: report.steps,
                 processes: u64::from(report.processes),
                 simulated: report.elapsed,

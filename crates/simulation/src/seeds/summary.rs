@@ -10,6 +10,8 @@ use crate::{Counted, FaultEvent, Invariant};
 pub struct Summary {
     /// How many.
     pub seeds: u64,
+    /// How many fleets were followed beside.
+    pub fleets: u64,
     /// Steps that were done.
     pub steps: u64,
     /// Processes that lived.
@@ -30,6 +32,7 @@ impl Summary {
     /// Adds another.
     pub fn add(&mut self, other: &Self) {
         self.seeds += other.seeds;
+        self.fleets += other.fleets;
         self.steps += other.steps;
         self.processes += other.processes;
         self.simulated += other.simulated;
@@ -45,8 +48,8 @@ impl fmt::Display for Summary {
         let days = self.simulated.as_secs() / 86_400;
         writeln!(
             f,
-            "{} seeds, {} steps, {} processes, {days} simulated days, trace {:016x}",
-            self.seeds, self.steps, self.processes, self.trace
+            "{} seeds, {} fleets, {} steps, {} processes, {days} simulated days, trace {:016x}",
+            self.seeds, self.fleets, self.steps, self.processes, self.trace
         )?;
         writeln!(f, "ends:")?;
         for (end, count) in self.ends.iter() {
