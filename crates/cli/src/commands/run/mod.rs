@@ -17,7 +17,7 @@ use crate::connection::Connection;
 use crate::cx::Cx;
 use crate::error::{CliError, CliResult};
 use crate::exit::Exit;
-use crate::files::Seen;
+use crate::files::{Files, Seen};
 use crate::follow::{Followed, Following};
 use crate::print::Destination;
 use crate::registry::{ProviderName, on_platform};
@@ -73,12 +73,22 @@ pub(crate) trait Starts: Calls {
     /// Reads what is to be done; whatever is wrong with it is said before anything is sent.
     fn work(args: &Run) -> CliResult<Self::Work>;
 
-    /// The job, once the server says what has to be known for it, with what is told of it.
-    async fn ready(
-        connection: &Connection<Self>,
-        args: &Run,
-        work: &Self::Work,
-    ) -> CliResult<Start<Self::Job>>;
+    /// The files that it sends.
+    fn files(_work: &Self::Work) -> Option<&Files> {
+        None
+    }
+
+    /// Asks the server for the agent that is named, where it has to be asked.
+    async fn agent(
+        _connection: &Connection<Self>,
+        _args: &Run,
+        _work: &Self::Work,
+    ) -> CliResult<Option<String>> {
+        Ok(None)
+    }
+
+    /// The job, for the agent that the server knows, with what is told of it.
+    fn ready(args: &Run, work: &Self::Work, agent: Option<String>) -> Start<Self::Job>;
 
     /// How the start of a task is spoken of that is started once more.
     fn again(args: &Run, kept: &Kept) -> CliResult<StartKind>;
@@ -99,7 +109,11 @@ async fn first<P: Starts>(cx: &Cx, args: &Run, plan: Plan) -> CliResult<Exit> {
     // A wait that the deadline would cut short is not begun.
     connection.limit = plan.how.deadlines.work();
     connection.banner();
-    let start = within(&connection, P::ready(&connection, args, &work)).await?;
+    let agent = within(&connection, P::agent(&connection, args, &work)).await?;
+    if let Some(files) = P::files(&work) {
+        files.announce(&connection.out);
+    }
+    let start = P::ready(args, &work, agent);
     let run = connection.client.run(start.job);
     launch(&connection, run, start.kind, start.files, args, plan).await
 }

@@ -9,7 +9,6 @@ use crate::args::Run;
 use crate::codes::Code;
 use crate::command_line;
 use crate::commands::run::{Kept, Start, Starts};
-use crate::connection::Connection;
 use crate::error::{CliError, CliResult};
 use crate::exact;
 use crate::files::{self, Files};
@@ -32,17 +31,16 @@ impl Starts for A2a {
         Ok((job, files))
     }
 
-    async fn ready(
-        connection: &Connection<Self>,
-        _: &Run,
-        (job, files): &Self::Work,
-    ) -> CliResult<Start<Job>> {
-        files.announce(&connection.out);
-        Ok(Start {
+    fn files((_, files): &Self::Work) -> Option<&Files> {
+        Some(files)
+    }
+
+    fn ready(_: &Run, (job, files): &Self::Work, _: Option<String>) -> Start<Job> {
+        Start {
             job: job.clone(),
             kind: start_kind(),
             files: files.seen.clone(),
-        })
+        }
     }
 
     fn again(_: &Run, _: &Kept) -> CliResult<StartKind> {

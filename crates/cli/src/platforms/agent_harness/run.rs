@@ -10,7 +10,6 @@ use crate::args::Run;
 use crate::codes::Code;
 use crate::command_line;
 use crate::commands::run::{Kept, Start, Starts};
-use crate::connection::Connection;
 use crate::error::{CliError, CliResult};
 use crate::sent::{Keyed, StartKind};
 use crate::text_arg::{json_object, stdin_text};
@@ -35,16 +34,12 @@ impl Starts for AgentHarness {
         Ok((job, key))
     }
 
-    async fn ready(
-        _: &Connection<Self>,
-        args: &Run,
-        (job, key): &Self::Work,
-    ) -> CliResult<Start<Job>> {
-        Ok(Start {
+    fn ready(args: &Run, (job, key): &Self::Work, _: Option<String>) -> Start<Job> {
+        Start {
             job: job.clone(),
             kind: start_kind(args, key),
             files: Vec::new(),
-        })
+        }
     }
 
     fn again(args: &Run, _: &Kept) -> CliResult<StartKind> {

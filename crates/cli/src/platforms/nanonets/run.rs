@@ -23,11 +23,15 @@ impl Starts for Nanonets {
         Work::read(args)
     }
 
-    async fn ready(
+    fn files(work: &Work) -> Option<&Files> {
+        Some(&work.files)
+    }
+
+    async fn agent(
         connection: &Connection<Self>,
         args: &Run,
         work: &Work,
-    ) -> CliResult<Start<Job>> {
+    ) -> CliResult<Option<String>> {
         let wanted = match args.agent.as_deref() {
             Some(agent) => agent,
             None if args.sim && work.files.files.is_empty() => "echo",
@@ -38,13 +42,16 @@ impl Starts for Nanonets {
                 return Err(CliError::new(Code::Usage, what).next("see", list, ""));
             }
         };
-        let agent = resolve(connection, wanted, For::Run).await?;
-        work.files.announce(&connection.out);
-        Ok(Start {
+        resolve(connection, wanted, For::Run).await.map(Some)
+    }
+
+    fn ready(_: &Run, work: &Work, agent: Option<String>) -> Start<Job> {
+        let agent = agent.unwrap_or_default();
+        Start {
             job: work.job(&agent),
             kind: start_kind(agent),
             files: work.files.seen.clone(),
-        })
+        }
     }
 
     fn again(_: &Run, kept: &Kept) -> CliResult<StartKind> {
