@@ -257,6 +257,11 @@ impl CliError {
         self.0.ids.task.is_some()
     }
 
+    /// Its name in machine-readable output.
+    pub(crate) fn code(&self) -> Code {
+        self.0.code
+    }
+
     /// Whether this is its name in machine-readable output.
     pub(crate) fn is(&self, code: Code) -> bool {
         self.0.code == code

@@ -192,6 +192,11 @@ impl<P: Calls> FollowSetup<P> {
         self
     }
 
+    /// The run itself, for a command that follows many at once.
+    pub(crate) fn into_run(self) -> Run<P> {
+        self.run
+    }
+
     /// Sets the task up; nothing is sent yet.
     pub(crate) async fn begin(self, connection: &Connection<P>) -> CliResult<Followed<'_, P>> {
         if let Some(task) = self.reporter.task() {

@@ -91,6 +91,10 @@ line_types! {
         "one difference between the description that a platform serves and ours: provider, kind (new, gone or different), operation, what";
     Doctor = "doctor",
         "what doctor found, added up: exit, problems, warnings, confirmed, different, not_seen, differences, recording (a path), task (the one that was started)";
+    BatchJob = "batch.job",
+        "one job of batch, on stdout or in the file of -o: key, intent_id (of its start), outcome (succeeded, or a code), exit, and of a success the fields of task.result, otherwise message, reason, question_id, next";
+    Batch = "batch",
+        "what came of a batch: exit, jobs, succeeded, bad, waiting, running, unconfirmed, not_started, not_begun; the last line of a success";
     Ready = "ready",
         "the simulator of taskward sim listens: listen, seed, and the servers and keys in it";
 }

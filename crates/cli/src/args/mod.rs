@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+mod batch;
 mod doctor;
 mod lists;
 mod runs;
@@ -19,6 +20,7 @@ use crate::platform::{Platform, Print, able};
 use crate::registry::{Feature, ProviderName, on_platform};
 use crate::task_ref::{TaskArg, TaskRef};
 
+pub(crate) use batch::Batch;
 pub(crate) use doctor::Doctor;
 pub(crate) use lists::{Agents, CreateAgent, Ls, UpdateAgent};
 pub(crate) use runs::{Approve, Events, Input, Reject, ResumeRun, Usage};
@@ -105,6 +107,8 @@ pub(crate) enum ColorWhen {
 pub(crate) enum Command {
     /// Start a task, follow it, print its answer
     Run(Box<Run>),
+    /// Run many jobs of a file, each once under its key; run again, it goes on
+    Batch(Batch),
     /// Follow existing tasks until they finish
     Watch(Watch),
     /// Find out whether a start whose reply was lost created a task

@@ -2,6 +2,7 @@
 
 mod answer;
 mod api;
+mod batch;
 mod cancel;
 mod completion;
 mod effect;
@@ -50,6 +51,7 @@ pub(crate) async fn perform(cli: Cli, out: Arc<Out>) -> CliResult<Ended> {
     let cx = &Cx { out, global };
     let exit = match cli.command {
         Command::Run(args) => run::run(cx, *args).await,
+        Command::Batch(args) => batch::batch(cx, args).await,
         Command::Watch(args) => watch::watch(cx, args).await,
         Command::Recover(args) => recover::recover(cx, args).await,
         Command::Status(args) => {

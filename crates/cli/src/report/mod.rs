@@ -53,6 +53,8 @@ pub(crate) struct Reporter {
     named: bool,
     /// Whether the provider's own events are what was asked for: they go to stdout, each on a line.
     listing: bool,
+    /// Whether nothing is told, only heard: somebody else tells how far each of many tasks is.
+    silent: bool,
     /// Whether the provider's own events are not told, only heard.
     hushed: AtomicBool,
     /// What printed commands need to find the same key.
@@ -131,6 +133,7 @@ impl Reporter {
             agent: connection.agent().cloned(),
             named,
             listing: false,
+            silent: false,
             hushed: AtomicBool::new(false),
             flags: connection.flags().to_owned(),
             records: connection.store.clone().zip(connection.origin()),
@@ -145,6 +148,12 @@ impl Reporter {
     /// The provider's own events go to stdout.
     pub(crate) fn listing(mut self) -> Self {
         self.listing = true;
+        self
+    }
+
+    /// Nothing of the task is told.
+    pub(crate) fn silent(mut self) -> Self {
+        self.silent = true;
         self
     }
 
@@ -366,13 +375,17 @@ impl Reporter {
     pub(crate) fn event(&self, event: &Event) {
         self.record(event);
         let task = self.task();
-        if let (Event::Provider(raw), true) = (event, self.hushed.load(Ordering::Relaxed)) {
+        let hushed = self.silent || self.hushed.load(Ordering::Relaxed);
+        if let (Event::Provider(raw), true) = (event, hushed) {
             // As if it flowed: nothing is held back for later.
             self.state().voice.take(raw, &self.words, true);
             return;
         }
-        if let (Event::Output(piece), true) = (event, self.hushed.load(Ordering::Relaxed)) {
+        if let (Event::Output(piece), true) = (event, hushed) {
             self.state().voice.piece(piece, true);
+            return;
+        }
+        if self.silent {
             return;
         }
         if self.out.is_json() {
@@ -518,6 +531,9 @@ impl Reporter {
 
     /// Tells a line about the task.
     pub(crate) fn say(&self, line: &str) {
+        if self.silent {
+            return;
+        }
         let held_back = {
             let mut state = self.state();
             state.spoke = Instant::now();
@@ -548,7 +564,7 @@ impl Reporter {
     /// Tells a question that is about to be answered here.
     pub(crate) fn question(&self, question: &Question) {
         self.say(&self.asks(question));
-        if !self.out.is_json() && !self.out.is_quiet() {
+        if !self.out.is_json() && !self.out.is_quiet() && !self.silent {
             self.shown(question);
         }
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use taskward::core::Journal;
+use taskward::core::{IntentId, Journal};
 use taskward::error::BoxError;
 use taskward::journal::{Claim, Damage, Entry, EntryId, JournalError, Listing, SqliteJournal};
 use taskward::question::QuestionId;
@@ -565,6 +565,10 @@ impl Journal for TaskStore {
             }
             Ok(()) => Ok(()),
         }
+    }
+
+    fn stored(&self, start: &IntentId) -> Result<Option<Snapshot>, BoxError> {
+        self.0.journal.stored(start)
     }
 }
 

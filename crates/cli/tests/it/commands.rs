@@ -163,6 +163,7 @@ fn help_explains_commands_and_topics() {
         "recovery",
         "simulator",
         "run",
+        "batch",
         "sim",
         "completion",
         "man",

@@ -286,7 +286,7 @@ impl Ended {
     pub(crate) fn last(&self) -> Value {
         let last = self.lines().pop().expect("at least one line");
         assert!(
-            ["task.result", "task.detached", "error"]
+            ["task.result", "task.detached", "batch", "error"]
                 .iter()
                 .any(|kind| last["type"] == *kind),
             "{last}"

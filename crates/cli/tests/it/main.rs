@@ -8,6 +8,7 @@ mod agents;
 mod attacked;
 mod bad_entries;
 mod bad_input;
+mod batch;
 mod bound;
 mod commands;
 mod common;

@@ -132,6 +132,7 @@ fn w6_no_command_hangs_whatever_stdin_is() {
         (vec!["input", &waits], 2),
         (vec!["events", &waits], 0),
         (vec!["resume-run", &waits], 1),
+        (vec!["batch", "/dev/null"], 2),
         (vec!["ls"], 0),
         (vec!["agents", "list"], 0),
         (vec!["agents", "show", "echo"], 0),

@@ -243,6 +243,7 @@ fn no_text_of_the_users_becomes_a_header() {
 fn no_option_takes_a_key() {
     let pages = [
         "run",
+        "batch",
         "watch",
         "status",
         "result",

@@ -4,7 +4,7 @@ mod report;
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use taskward::core::Candidate;
 use taskward::journal::{Claim, Entry, EntryId};
 use taskward::{Recovery, Run, Snapshot};
@@ -172,7 +172,11 @@ async fn one<P: Calls>(cx: &Cx, args: Recover, store: TaskStore, entry: Entry) -
         let line = "looking for the task of this start among those of its agent";
         connection.out.say(line);
     }
-    let search = match plan.search(&connection).await? {
+    let search = Search {
+        store: &plan.store,
+        entry: &plan.entry,
+    };
+    let search = match search.search(&connection).await? {
         Searched::Follow(run) => {
             drop(claim);
             return plan.go_on(&connection, *run, StartKind::Again).await;
@@ -191,12 +195,81 @@ async fn one<P: Calls>(cx: &Cx, args: Recover, store: TaskStore, entry: Entry) -
     }
 }
 
+/// What was found of a start whose outcome is unknown, where somebody else decides.
+pub(super) struct Found {
+    /// Each task that it may have created: its line for programs, and in words.
+    pub(super) candidates: Vec<(Value, String)>,
+    /// Whether one was found that is adopted when that is asked for.
+    pub(super) only: bool,
+}
+
+/// Searches for the task of a start; nothing is adopted, and one that can be repeated is not repeated.
+pub(super) async fn candidates<P: Calls>(
+    connection: &Connection<P>,
+    store: &TaskStore,
+    intent: &str,
+) -> CliResult<Found> {
+    let entry = store.find(intent)?;
+    let plan = Search {
+        store,
+        entry: &entry,
+    };
+    let Searched::Report(search) = plan.search(connection).await? else {
+        return Ok(Found {
+            candidates: Vec::new(),
+            only: false,
+        });
+    };
+    let candidates = search.candidates().iter().map(|found| {
+        let task = connection.task(&found.id);
+        let words = format!("{task} ({})", told(found));
+        (candidate(&task, found), words)
+    });
+    Ok(Found {
+        candidates: candidates.collect(),
+        only: search.only().is_some(),
+    })
+}
+
+/// What is searched for.
+struct Search<'a> {
+    store: &'a TaskStore,
+    entry: &'a Entry,
+}
+
 /// What came of recovering a start.
 enum Searched<P: Calls> {
     /// Its task is followed.
     Follow(Box<Run<P>>),
     /// It was searched for.
     Report(SearchReport),
+}
+
+impl Search<'_> {
+    /// Finds out what became of the start.
+    async fn search<P: Calls>(&self, connection: &Connection<P>) -> CliResult<Searched<P>> {
+        let intent = || Some(self.entry.id.to_string());
+        loop {
+            let others = self.store.others(self.entry)?;
+            let found = connection
+                .client
+                .recover_except(self.entry.snapshot.clone(), others);
+            let found = connection.unless_interrupted(found).await?;
+            match found.map_err(|error| connection.cli_error(&error).intent(intent()))? {
+                Recovery::Follow(run) => return Ok(Searched::Follow(Box::new(run))),
+                Recovery::Found(found) => {
+                    if let Some(search) = SearchReport::of(found, self.store, self.entry)? {
+                        return Ok(Searched::Report(search));
+                    }
+                }
+                _ => {
+                    let what = "this version does not know how to recover it";
+                    let cli_error = CliError::new(Code::Internal, what);
+                    return Err(cli_error.intent(intent()));
+                }
+            }
+        }
+    }
 }
 
 impl Plan {
@@ -212,31 +285,6 @@ impl Plan {
                 .without_next()
                 .next("later", again, "once that one has ended")
         })
-    }
-
-    /// Finds out what became of the start.
-    async fn search<P: Calls>(&self, connection: &Connection<P>) -> CliResult<Searched<P>> {
-        let intent = || Some(self.entry.id.to_string());
-        loop {
-            let others = self.store.others(&self.entry)?;
-            let found = connection
-                .client
-                .recover_except(self.entry.snapshot.clone(), others);
-            let found = connection.unless_interrupted(found).await?;
-            match found.map_err(|error| connection.cli_error(&error).intent(intent()))? {
-                Recovery::Follow(run) => return Ok(Searched::Follow(Box::new(run))),
-                Recovery::Found(found) => {
-                    if let Some(search) = SearchReport::of(found, &self.store, &self.entry)? {
-                        return Ok(Searched::Report(search));
-                    }
-                }
-                _ => {
-                    let what = "this version does not know how to recover it";
-                    let cli_error = CliError::new(Code::Internal, what);
-                    return Err(cli_error.intent(intent()));
-                }
-            }
-        }
     }
 
     /// Follows a task, or waits until its name is known and prints it.

@@ -148,7 +148,7 @@ async fn within<P: Calls, T>(
 }
 
 /// The first option that this provider does not have.
-fn alien(args: &Run, provider: ProviderName) -> Option<&'static str> {
+pub(super) fn alien(args: &Run, provider: ProviderName) -> Option<&'static str> {
     let options = on_platform!(provider, P => P::OPTIONS);
     let given = [
         (args.agent.is_some(), "--agent"),
