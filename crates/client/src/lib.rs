@@ -56,6 +56,6 @@ pub use blocking::{BlockingBatch, BlockingClient, BlockingFleet, BlockingHandle}
 pub use client::{Async, Blocking, Builder, Client, Flavour};
 pub use fleet::{FleetEvent, FleetReport};
 pub use list::Entries;
-pub use recover::Recovery;
+pub use recover::{Recoveries, Recovery};
 pub use run::{BoxError, Run};
 pub use running::{Events, Running, Started};

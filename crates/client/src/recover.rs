@@ -1,6 +1,11 @@
 //! What to do about a start of unknown outcome.
 
-use taskward_core::{Error, ErrorKind, Provider, Search, SearchResult, Snapshot, Task, TaskId};
+use std::sync::Arc;
+
+use taskward_core::{
+    Error, ErrorKind, IntentId, Journal, OpenStarts, Provider, Search, SearchResult, Snapshot,
+    Task, TaskId,
+};
 
 use crate::client::{Client, Flavour};
 use crate::run::{Run, RunSource};
@@ -26,7 +31,55 @@ pub(crate) enum RecoveryPlan<P, R> {
     Search(Box<Search<P>>),
 }
 
+/// What can be done about each of many starts, with the id of its start; `R` is the adapter's run.
+pub type Recoveries<R> = Vec<(IntentId, Result<Recovery<R>, Error>)>;
+
+/// The journal in which all open starts are looked up.
+pub(crate) struct OpenStartsLookup {
+    journal: Arc<dyn Journal>,
+    provider: &'static str,
+    origin: String,
+}
+
+impl OpenStartsLookup {
+    /// Reads the open starts.
+    pub(crate) fn read(&self) -> Result<OpenStarts, Error> {
+        let read = self.journal.open_starts_on(self.provider, &self.origin);
+        read.map_err(|error| {
+            let what = "the starts of unknown outcome cannot be read";
+            Error::new(ErrorKind::Local, what).with_source(error)
+        })
+    }
+}
+
+/// Returns the state of an open start, or the error that hides it.
+pub(crate) fn readable(
+    start: Result<Snapshot, taskward_core::BoxError>,
+) -> Result<Snapshot, Error> {
+    start.map_err(|error| {
+        let what = "the start cannot be read in the journal, and may have created a task";
+        Error::new(ErrorKind::Local, what).with_source(error)
+    })
+}
+
 impl<P: Provider, T: Transport, F: Flavour<T>> Client<P, T, F> {
+    /// Returns where the open starts on this server are looked up.
+    ///
+    /// # Errors
+    /// When there is no journal.
+    pub(crate) fn open_starts(&self) -> Result<OpenStartsLookup, Error> {
+        let inner = self.inner();
+        let Some(journal) = inner.journal.clone() else {
+            let text = "the client has no journal in which starts of unknown outcome stand";
+            return Err(Error::new(ErrorKind::Config, text));
+        };
+        Ok(OpenStartsLookup {
+            journal,
+            provider: P::NAME,
+            origin: inner.endpoint.origin.canonical().to_owned(),
+        })
+    }
+
     /// Chooses how to recover this snapshot; the tasks in `others` belong to other starts.
     ///
     /// # Errors

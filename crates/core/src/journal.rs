@@ -1,7 +1,7 @@
 //! The journal that stores a task so that no crash loses it.
 
 use crate::error::BoxError;
-use crate::id::IntentId;
+use crate::id::{IntentId, TaskId};
 use crate::snapshot::Snapshot;
 
 /// Stores tasks. The core does no I/O: how and where they are stored is up to the implementation.
@@ -29,4 +29,21 @@ pub trait Journal: Send + Sync {
                 .into(),
         )
     }
+
+    /// Returns the starts on one server whose outcome is unknown, for whoever recovers all of them.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be read; and always, unless an implementation says otherwise.
+    fn open_starts_on(&self, provider: &str, origin: &str) -> Result<OpenStarts, BoxError> {
+        Err(format!("this journal does not list the starts on {provider} at {origin}").into())
+    }
+}
+
+/// The starts on one server whose outcome is unknown, from a [`Journal`].
+#[derive(Debug, Default)]
+pub struct OpenStarts {
+    /// Each start with its last state, or with the reason why that cannot be read.
+    pub starts: Vec<(IntentId, Result<Snapshot, BoxError>)>,
+    /// The tasks of all other starts on this server: none of them is what an open start created.
+    pub known: Vec<TaskId>,
 }

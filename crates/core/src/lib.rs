@@ -76,7 +76,7 @@ pub use id::{
     Cursor, EventId, EventNo, EventSeq, ExchangeId, IntentId, MessageNo, QuestionId, Revision,
     TaskId,
 };
-pub use journal::Journal;
+pub use journal::{Journal, OpenStarts};
 pub use key::IdempotencyKey;
 pub use lenient::{LenientList, ListEntry};
 pub use limits::{ConnectionUse, LimitTable, Limits};

@@ -47,7 +47,7 @@ use taskward_client::Async;
 
 pub use dial::proxy_from_env;
 #[doc(inline)]
-pub use taskward_client::{BatchHandle, BatchResult, BoxError, FleetEvent, Recovery};
+pub use taskward_client::{BatchHandle, BatchResult, BoxError, FleetEvent, Recoveries, Recovery};
 pub use taskward_core as core;
 pub use transport::Hyper;
 

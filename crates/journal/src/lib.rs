@@ -14,6 +14,7 @@ mod claim;
 mod entry;
 mod error;
 mod file;
+mod open;
 mod own_file;
 #[cfg(feature = "sqlite")]
 mod sqlite;

@@ -44,7 +44,7 @@ mod wire;
 use taskward_client::Blocking;
 
 #[doc(inline)]
-pub use taskward_client::{BatchHandle, BatchResult, BoxError, FleetEvent, Recovery};
+pub use taskward_client::{BatchHandle, BatchResult, BoxError, FleetEvent, Recoveries, Recovery};
 pub use taskward_core as core;
 pub use transport::Ureq;
 

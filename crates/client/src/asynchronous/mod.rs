@@ -9,7 +9,7 @@ use taskward_core::{
 
 use crate::client::{Async, Client, Flavour, sealed};
 use crate::list::Entries;
-use crate::recover::{Recovery, RecoveryPlan};
+use crate::recover::{self, Recoveries, Recovery, RecoveryPlan};
 use crate::reply::StreamMode;
 use crate::run::{BoxError, Run};
 use crate::running::{Running, Started};
@@ -74,6 +74,33 @@ impl<P: Provider, T: AsyncTransport> AsyncClient<P, T> {
             RecoveryPlan::Follow(run) => Ok(Recovery::Follow(run)),
             RecoveryPlan::Search(start) => Ok(Recovery::Found(self.search(*start).await?)),
         }
+    }
+
+    /// Recovers every start in the client's journal whose outcome is unknown, on this server, and returns what can be done
+    /// about each, with the id of the start: as [`recover`](Self::recover), a task that is ready to be followed, or the
+    /// candidates. None is adopted automatically, and the tasks of other starts in the journal are no candidates. Follow the
+    /// runs with [`run_all`](Self::run_all).
+    ///
+    /// Call it before anything is started: a start that is under way is of unknown outcome, too.
+    ///
+    /// # Errors
+    /// When the client has no journal, or its journal does not list such starts. What is wrong with one of them is its own
+    /// result.
+    ///
+    /// # Cancel safety
+    /// It only reads: a dropped future has changed nothing.
+    pub async fn recover_all(&self) -> Result<Recoveries<Run<P, T, Async>>, Error> {
+        let lookup = self.open_starts()?;
+        let open = beside_the_runtime(self.transport(), move || lookup.read()).await?;
+        let mut recoveries = Recoveries::new();
+        for (start, stored) in open.starts {
+            let recovery = match recover::readable(stored) {
+                Ok(snapshot) => self.recover_except(snapshot, open.known.clone()).await,
+                Err(error) => Err(error),
+            };
+            recoveries.push((start, recovery));
+        }
+        Ok(recoveries)
     }
 
     async fn search(&self, mut search: Search<P>) -> Result<SearchResult, Error> {

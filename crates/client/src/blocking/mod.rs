@@ -9,7 +9,7 @@ use taskward_core::{
 
 use crate::client::{Blocking, Client, Flavour, sealed};
 use crate::list::Entries;
-use crate::recover::{Recovery, RecoveryPlan};
+use crate::recover::{self, Recoveries, Recovery, RecoveryPlan};
 use crate::run::{BoxError, Run};
 use crate::running::{Running, Started};
 use crate::source::{self, Fingerprints};
@@ -65,6 +65,26 @@ impl<P: Provider, T: BlockingTransport> BlockingClient<P, T> {
             RecoveryPlan::Follow(run) => Ok(Recovery::Follow(run)),
             RecoveryPlan::Search(start) => Ok(Recovery::Found(self.search(*start)?)),
         }
+    }
+
+    /// Recovers every start in the client's journal whose outcome is unknown, on this server, and returns what can be done
+    /// about each, with the id of the start: as [`recover`](Self::recover), a task that is ready to be followed, or the
+    /// candidates. None is adopted automatically, and the tasks of other starts in the journal are no candidates. Follow the
+    /// runs with [`run_all`](Self::run_all).
+    ///
+    /// Call it before anything is started: a start that is under way is of unknown outcome, too.
+    ///
+    /// # Errors
+    /// When the client has no journal, or its journal does not list such starts. What is wrong with one of them is its own
+    /// result.
+    pub fn recover_all(&self) -> Result<Recoveries<Run<P, T, Blocking>>, Error> {
+        let open = self.open_starts()?.read()?;
+        let recover = |(start, stored)| {
+            let recovery = recover::readable(stored)
+                .and_then(|snapshot| self.recover_except(snapshot, open.known.clone()));
+            (start, recovery)
+        };
+        Ok(open.starts.into_iter().map(recover).collect())
     }
 
     fn search(&self, mut search: Search<P>) -> Result<SearchResult, Error> {

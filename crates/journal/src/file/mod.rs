@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use taskward_core::{BoxError, IntentId, Journal, Snapshot};
+use taskward_core::{BoxError, IntentId, Journal, OpenStarts, Snapshot};
 
 use self::claim::FileClaim;
 #[cfg(feature = "sqlite")]
@@ -24,6 +24,7 @@ use self::states::Writer;
 use crate::claim::Claim;
 use crate::entry::{Arrival, Damage, Entry, EntryId, Listing, is_under_way, is_unsettled};
 use crate::error::{JournalError, failed};
+use crate::open;
 use crate::own_file::make_folder;
 use crate::time::{millis, now};
 use crate::waiting::{WAIT, Waiting};
@@ -394,6 +395,18 @@ impl Journal for FileJournal {
             (None, Some(damage)) => Err(JournalError::Damaged(damage).into()),
             (entry, _) => Ok(entry.map(|entry| entry.snapshot)),
         }
+    }
+
+    fn open_starts_on(&self, provider: &str, origin: &str) -> Result<OpenStarts, BoxError> {
+        let listing = self.list()?;
+        let is_here = |entry: &&Entry| {
+            let at = &entry.snapshot;
+            entry.id.is_start() && (at.provider(), at.origin()) == (provider, Some(origin))
+        };
+        let here = listing.entries.iter().filter(is_here);
+        let known = here.filter_map(|entry| entry.snapshot.task().cloned());
+        let known = known.collect();
+        Ok(open::open_starts(listing, known, provider, origin))
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
-use taskward_core::{BoxError, IntentId, Journal, Snapshot, TaskId};
+use taskward_core::{BoxError, IntentId, Journal, OpenStarts, Snapshot, TaskId};
 
 use self::claim::{Holder, JournalFile, RowClaim};
 use self::database::Database;
@@ -19,6 +19,7 @@ use crate::claim::Claim;
 use crate::entry::{Arrival, Entry, EntryId, Listing, is_under_way};
 use crate::error::JournalError;
 use crate::file::FileJournal;
+use crate::open;
 use crate::time::{millis, now};
 use crate::waiting::Waiting;
 
@@ -428,5 +429,11 @@ impl Journal for SqliteJournal {
             Some(damage) => Err(JournalError::Damaged(damage).into()),
             None => Ok(entries.pop().map(|entry| entry.snapshot)),
         }
+    }
+
+    fn open_starts_on(&self, provider: &str, origin: &str) -> Result<OpenStarts, BoxError> {
+        let known = self.started_on(provider, origin)?;
+        let listing = self.open_starts()?;
+        Ok(open::open_starts(listing, known, provider, origin))
     }
 }

@@ -9,4 +9,5 @@ mod examples;
 mod fleet;
 mod hundred_runs;
 mod named;
+mod recover_all;
 mod rows;
