@@ -208,7 +208,7 @@ impl<'a> Worker<'a> {
     }
 
     fn work(mut self, kills: u32, seed: u64) -> Result<Counts> {
-        let mut chance = Chance(seed ^ (self.platform.name.len() as u64) << 32);
+        let mut chance = Chance::new(seed ^ (self.platform.name.len() as u64) << 32);
         // How long a command takes that sends nothing, and one that nobody kills: the instants are spread over both, more
         // of them early, where a task can be lost.
         let begun = Instant::now();
@@ -425,11 +425,16 @@ fn faults() -> Value {
 }
 
 /// Numbers that follow from a seed (SplitMix64).
-struct Chance(u64);
+pub(crate) struct Chance(u64);
 
 impl Chance {
+    /// Those of this seed.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// One from 0 up to 1.
-    fn next(&mut self) -> f64 {
+    pub(crate) fn next(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -1,5 +1,6 @@
 //! Repository tasks. `cargo xtask --help` lists them; each is a file of its own.
 
+mod batch;
 mod cargo;
 mod ci;
 mod codegen;
@@ -51,6 +52,8 @@ enum Task {
     Simulate(simulate::Args),
     /// Kill `taskward run` at random instants, recover each task, and count what the simulator made
     KillTest(kill::Args),
+    /// Kill `taskward batch` at random instants and run it again, and count what the simulator made
+    BatchTest(batch::Args),
     /// Send a large file through both adapters and measure them (builds in release mode)
     UploadTest(upload::Args),
     /// Follow a stream of millions of events through both adapters and measure them (builds in release mode)
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Task::Tidy(args) => tidy::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::KillTest(args) => kill::run(&args),
+        Task::BatchTest(args) => batch::run(&args),
         Task::Simulate(args) => simulate::run(&args),
         Task::UploadTest(args) => upload::run(&args),
         Task::StreamTest(args) => stream::run(&args),

@@ -40,6 +40,14 @@ impl Simulator {
         Self::started(command.args(["--seed", &seed.to_string()]))
     }
 
+    /// Returns the one in this program, with the switches of a file; its chances follow from a seed.
+    pub(crate) fn of_scenario(program: &Path, speed: u32, seed: u64, file: &Path) -> Result<Self> {
+        let mut command = Command::new(program);
+        command.args(["sim", "--json", "--speed", &speed.to_string()]);
+        command.args(["--seed", &seed.to_string(), "--scenario"]);
+        Self::started(command.arg(file))
+    }
+
     /// Returns the one in this program, at the world's pace, with the switches of a file.
     pub(crate) fn in_scenario(program: &Path, file: &Path) -> Result<Self> {
         let mut command = Command::new(program);
