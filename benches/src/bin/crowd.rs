@@ -1,6 +1,7 @@
-//! Follows many tasks at once: `crowd [TASKS]` attaches to 10,000 of them, in a process that may have 1,024 descriptors, on a
+//! Follows many tasks at once. `crowd [TASKS]` attaches to 10,000 of them, in a process that may have 1,024 descriptors, on a
 //! server that serves 2,000 requests a second, and prints what went wrong here, how many connections the server saw, and
-//! when the last task was first seen.
+//! when the last task was first seen. `crowd limited [TASKS]` does so on a server that accepts 500 requests in each second and
+//! refuses the others with `Retry-After: 1`, and prints what it accepted and refused after the first ten seconds.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -8,8 +9,8 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _, copy, sink};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, ExitCode, Stdio};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, setrlimit};
@@ -23,6 +24,11 @@ const TASKS: usize = 10_000;
 const DESCRIPTORS: u64 = 1_024;
 /// The time that one request takes of the server's.
 const SERVED_EVERY: Duration = Duration::from_micros(500);
+/// What a limited server accepts in each second.
+const LIMIT: u64 = 500;
+/// How long the tasks of a limited server are followed, and from when on it counts.
+const LIMITED_FOR: Duration = Duration::from_secs(40);
+const SETTLED: Duration = Duration::from_secs(10);
 const MOST_CONNECTIONS: usize = 64;
 /// All must have been seen once within this time.
 const SEEN_WITHIN: Duration = Duration::from_secs(15);
@@ -36,18 +42,27 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
         [] => measure(TASKS),
-        ["serve"] => serve(),
+        ["limited"] => limited(TASKS),
+        ["limited", tasks] => limited(tasks.parse()?),
+        ["serve"] => serve(None),
+        ["serve-limited"] => serve(Some(Limit::default())),
         [tasks] => measure(tasks.parse()?),
         _ => {
-            eprintln!("usage: crowd [TASKS]");
+            eprintln!("usage: crowd [limited] [TASKS]");
             Ok(ExitCode::from(2))
         }
     }
 }
 
-fn measure(tasks: usize) -> Result<ExitCode, Box<dyn Error>> {
+/// Follows so many tasks on a server of this kind; returns when each was seen first, how many requests failed, and what the
+/// server counted.
+fn crowd(
+    kind: &str,
+    tasks: usize,
+    until: Until,
+) -> Result<(Vec<Duration>, usize, String), Box<dyn Error>> {
     let mut server = Command::new(std::env::current_exe()?)
-        .arg("serve")
+        .arg(kind)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
@@ -55,11 +70,60 @@ fn measure(tasks: usize) -> Result<ExitCode, Box<dyn Error>> {
     let mut address = String::new();
     said.read_line(&mut address)?;
     setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS, DESCRIPTORS)?;
-    let (seen, failed) = follow(tasks, address.trim())?;
+    let (seen, failed) = follow(tasks, address.trim(), until)?;
     drop(server.stdin.take());
-    let mut peak = String::new();
-    said.read_to_string(&mut peak)?;
+    let mut counted = String::new();
+    said.read_to_string(&mut counted)?;
     server.wait()?;
+    Ok((seen, failed, counted))
+}
+
+/// How long tasks are followed.
+#[derive(Clone, Copy)]
+enum Until {
+    /// Until all were seen.
+    Seen,
+    /// For this long.
+    After(Duration),
+}
+
+fn limited(tasks: usize) -> Result<ExitCode, Box<dyn Error>> {
+    let (seen, _, counted) = crowd("serve-limited", tasks, Until::After(LIMITED_FOR))?;
+    let counts: Vec<u64> = counted
+        .split_whitespace()
+        .map(str::parse)
+        .collect::<Result<_, _>>()?;
+    let [accepted, refused] = counts[..] else {
+        return Err(format!("the server counted {counted:?}").into());
+    };
+    let capacity = LIMIT * (LIMITED_FOR - SETTLED).as_secs();
+    println!(
+        "tasks {tasks}, seen {}; after 10 s: {accepted} requests accepted of {capacity}, {refused} refused",
+        seen.len()
+    );
+    let claims = [
+        (
+            "at least 90 % of the server's capacity used",
+            accepted * 100 >= capacity * 90,
+        ),
+        (
+            "at most 5 % of the requests refused",
+            refused * 100 <= (accepted + refused) * 5,
+        ),
+    ];
+    Ok(told(&claims))
+}
+
+/// Prints what holds and what does not.
+fn told(claims: &[(&str, bool)]) -> ExitCode {
+    for (claim, holds) in claims {
+        println!("{}: {claim}", if *holds { "met" } else { "missed" });
+    }
+    ExitCode::from(u8::from(!claims.iter().all(|(_, holds)| *holds)))
+}
+
+fn measure(tasks: usize) -> Result<ExitCode, Box<dyn Error>> {
+    let (seen, failed, peak) = crowd("serve", tasks, Until::Seen)?;
     let peak: usize = peak.trim().parse()?;
     let last = seen.iter().max().copied().unwrap_or_default();
     println!(
@@ -76,16 +140,15 @@ fn measure(tasks: usize) -> Result<ExitCode, Box<dyn Error>> {
             seen.len() == tasks && last <= SEEN_WITHIN,
         ),
     ];
-    for (claim, holds) in claims {
-        println!("{}: {claim}", if holds { "met" } else { "missed" });
-    }
-    Ok(ExitCode::from(u8::from(
-        !claims.iter().all(|(_, holds)| *holds),
-    )))
+    Ok(told(&claims))
 }
 
 /// Returns when each task was first seen, and how many requests failed.
-fn follow(tasks: usize, server: &str) -> Result<(Vec<Duration>, usize), Box<dyn Error>> {
+fn follow(
+    tasks: usize,
+    server: &str,
+    until: Until,
+) -> Result<(Vec<Duration>, usize), Box<dyn Error>> {
     let client = taskward::Client::<Nanonets>::builder()
         .api_key(SecretString::from("key-of-nobody"))
         .base_url(&format!("http://{server}"))
@@ -126,7 +189,11 @@ fn follow(tasks: usize, server: &str) -> Result<(Vec<Duration>, usize), Box<dyn 
         });
     }
     local.block_on(&runtime, async {
-        while seen.borrow().len() < tasks && begun.elapsed() < GIVEN_UP {
+        let is_over = || match until {
+            Until::Seen => seen.borrow().len() >= tasks || begun.elapsed() >= GIVEN_UP,
+            Until::After(time) => begun.elapsed() >= time,
+        };
+        while !is_over() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     });
@@ -135,42 +202,107 @@ fn follow(tasks: usize, server: &str) -> Result<(Vec<Duration>, usize), Box<dyn 
     Ok((seen, failed))
 }
 
-/// Serves so many requests a second and no more; prints its address, and once its input ends, how many connections there were
-/// at once.
-fn serve() -> Result<ExitCode, Box<dyn Error>> {
+/// What a server accepts in each second.
+#[derive(Default)]
+struct Limit {
+    /// The number of the second, and what was accepted in it.
+    second: Mutex<(u64, u64)>,
+    /// Accepted and refused once the client has had time to settle.
+    accepted: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Limit {
+    fn accepts(&self, age: Duration) -> bool {
+        let mut second = self.second.lock().unwrap_or_else(PoisonError::into_inner);
+        if second.0 != age.as_secs() {
+            *second = (age.as_secs(), 0);
+        }
+        let accepts = second.1 < LIMIT;
+        second.1 += u64::from(accepts);
+        if age >= SETTLED && age < LIMITED_FOR {
+            let count = if accepts {
+                &self.accepted
+            } else {
+                &self.refused
+            };
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        accepts
+    }
+}
+
+/// What the connections of a server share.
+struct Server {
+    open: AtomicUsize,
+    peak: AtomicUsize,
+    /// When the first request came.
+    begun: OnceLock<Instant>,
+    /// When the next request is served, by a server that takes its time.
+    next: Mutex<Instant>,
+    limit: Option<Limit>,
+}
+
+/// Serves so many requests a second and no more: later, or never. Prints its address, and once its input ends, what it counted.
+fn serve(limit: Option<Limit>) -> Result<ExitCode, Box<dyn Error>> {
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     println!("{}", listener.local_addr()?);
     std::io::stdout().flush()?;
-    let (open, peak) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let highest = peak.clone();
-    let next = Arc::new(Mutex::new(Instant::now()));
+    let server = Arc::new(Server {
+        open: AtomicUsize::new(0),
+        peak: AtomicUsize::new(0),
+        begun: OnceLock::new(),
+        next: Mutex::new(Instant::now()),
+        limit,
+    });
+    let shared = server.clone();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let (open, next) = (open.clone(), next.clone());
-            peak.fetch_max(open.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            let server = shared.clone();
+            let open = server.open.fetch_add(1, Ordering::SeqCst) + 1;
+            server.peak.fetch_max(open, Ordering::SeqCst);
             std::thread::spawn(move || {
                 // A client that goes away is no error of the server's.
-                let _ = answer(stream, &next);
-                open.fetch_sub(1, Ordering::SeqCst);
+                let _ = answer(stream, &server);
+                server.open.fetch_sub(1, Ordering::SeqCst);
             });
         }
     });
     copy(&mut std::io::stdin(), &mut sink())?;
-    println!("{}", highest.load(Ordering::SeqCst));
+    match &server.limit {
+        None => println!("{}", server.peak.load(Ordering::SeqCst)),
+        Some(limit) => {
+            let [accepted, refused] =
+                [&limit.accepted, &limit.refused].map(|count| count.load(Ordering::Relaxed));
+            println!("{accepted} {refused}");
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-fn answer(stream: TcpStream, next: &Mutex<Instant>) -> std::io::Result<()> {
+fn answer(stream: TcpStream, server: &Server) -> std::io::Result<()> {
+    const REFUSED: &[u8] =
+        b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut writer = stream;
     while let Some(path) = read_request(&mut reader)? {
-        let due = {
-            let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
-            *next = (*next).max(Instant::now()) + SERVED_EVERY;
-            *next
-        };
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        let age = server.begun.get_or_init(Instant::now).elapsed();
+        match &server.limit {
+            Some(limit) if !limit.accepts(age) => {
+                writer.write_all(REFUSED)?;
+                continue;
+            }
+            Some(_) => {}
+            None => {
+                let due = {
+                    let mut next = server.next.lock().unwrap_or_else(PoisonError::into_inner);
+                    *next = (*next).max(Instant::now()) + SERVED_EVERY;
+                    *next
+                };
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            }
+        }
         let body = TASK_JSON.replace(ID, path.rsplit('/').next().unwrap_or_default());
         let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:";
         writer.write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes())?;

@@ -70,9 +70,7 @@ impl OriginBudget {
             Err(failure) => failure.head().map(|head| head.status),
         };
         let reception = match status {
-            Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => {
-                Reception::Refused
-            }
+            Some(status) if is_one_too_many(status) => Reception::Refused,
             Some(status) if !status.is_server_error() => Reception::Accepted,
             Some(_) | None => return,
         };
@@ -104,6 +102,14 @@ impl OriginBudget {
         let (order, load) = (Ordering::Relaxed, Ordering::Relaxed);
         let _ = self.tokens.fetch_update(order, load, give);
     }
+}
+
+/// Returns whether a server that answers so would have taken the request at another time: its rate follows from that.
+pub(crate) fn is_one_too_many(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    )
 }
 
 impl Clone for OriginBudget {

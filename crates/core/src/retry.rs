@@ -97,6 +97,16 @@ impl AttemptError {
         )
     }
 
+    /// Returns whether the server refused the request for being one too many: then its rate holds the next ones back.
+    pub(crate) fn is_refused_by_rate(&self) -> bool {
+        let head = match self {
+            Self::Refused(refusal) => Some(&refusal.head),
+            Self::Wire(failure) => failure.head(),
+            Self::Unreadable(_) => None,
+        };
+        head.is_some_and(|head| crate::budget::is_one_too_many(head.status))
+    }
+
     fn is_timeout(&self) -> bool {
         matches!(
             self,

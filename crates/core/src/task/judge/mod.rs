@@ -281,7 +281,8 @@ impl<P: Provider> Follow<P> {
             draw,
             cx.env.now,
         ));
-        if !is_local && !budget.take(false) {
+        let is_free = is_local || error.is_refused_by_rate();
+        if !is_free && !budget.take(false) {
             // The origin's budget is empty: a poll is only postponed, and never given up.
             wait = wait.max(millis(retry::exhausted_budget_delay(
                 &cx.env.policy.retry,
