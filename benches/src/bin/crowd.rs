@@ -28,7 +28,7 @@ const SERVED_EVERY: Duration = Duration::from_micros(500);
 const LIMIT: u64 = 500;
 /// How long the tasks of a limited server are followed, and from when on it counts.
 const LIMITED_FOR: Duration = Duration::from_secs(40);
-const SETTLED: Duration = Duration::from_secs(10);
+const COUNTED_FROM: Duration = Duration::from_secs(10);
 const MOST_CONNECTIONS: usize = 64;
 /// All must have been seen once within this time.
 const SEEN_WITHIN: Duration = Duration::from_secs(15);
@@ -96,7 +96,7 @@ fn limited(tasks: usize) -> Result<ExitCode, Box<dyn Error>> {
     let [accepted, refused] = counts[..] else {
         return Err(format!("the server counted {counted:?}").into());
     };
-    let capacity = LIMIT * (LIMITED_FOR - SETTLED).as_secs();
+    let capacity = LIMIT * (LIMITED_FOR - COUNTED_FROM).as_secs();
     println!(
         "tasks {tasks}, seen {}; after 10 s: {accepted} requests accepted of {capacity}, {refused} refused",
         seen.len()
@@ -220,7 +220,7 @@ impl Limit {
         }
         let accepts = second.1 < LIMIT;
         second.1 += u64::from(accepts);
-        if age >= SETTLED && age < LIMITED_FOR {
+        if age >= COUNTED_FROM && age < LIMITED_FOR {
             let count = if accepts {
                 &self.accepted
             } else {
