@@ -5,6 +5,7 @@
 //! keep their schedule, a million wait for their turn.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use taskward_core::{
@@ -43,13 +44,13 @@ pub struct Cost {
 #[must_use]
 pub fn follow(tasks: u64) -> Cost {
     let mut world = World::new();
+    let policy = Arc::new(Policy::default());
     let before = alloc::live();
     for key in 0..tasks {
         let id = TaskId::new(format!("8c1e0a4e-5c0b-4f6e-9d1a-{key:012}"));
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&key.to_le_bytes());
-        let policy = Policy::default();
-        let task = Task::attach(Nanonets, id, None, policy, Seed(seed), world.now);
+        let task = Task::attach(Nanonets, id, None, policy.clone(), Seed(seed), world.now);
         world.fleet.add(key, task, world.now).expect("a new task");
     }
     world.poll(WARM_UP * tasks);

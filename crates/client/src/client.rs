@@ -48,7 +48,8 @@ pub struct Client<P: Provider, T: Transport, F> {
 pub(crate) struct Inner<P, T> {
     pub(crate) provider: P,
     pub(crate) endpoint: Arc<Endpoint<T>>,
-    pub(crate) policy: Policy,
+    /// Shared by its tasks.
+    pub(crate) policy: Arc<Policy>,
     pub(crate) journal: Option<Arc<dyn Journal>>,
     pub(crate) budget: Arc<OriginBudget>,
 }
@@ -266,7 +267,7 @@ impl<P: Provider, T: Transport, F> Builder<P, T, F> {
         let inner = Inner {
             provider: self.provider,
             endpoint: Arc::new(endpoint),
-            policy: settings.policy,
+            policy: Arc::new(settings.policy),
             journal: settings.journal,
             budget: Arc::default(),
         };

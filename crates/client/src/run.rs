@@ -434,7 +434,7 @@ impl<P: Provider> RunSpec<P> {
         self,
         provider: P,
         origin: &Origin,
-        policy: &Policy,
+        policy: &Arc<Policy>,
         transport: &impl Transport,
     ) -> Result<Task<P>, Error> {
         let (on_deadline, on_interrupt) = (self.on_deadline, self.on_interrupt);
@@ -457,15 +457,18 @@ impl<P: Provider> RunSpec<P> {
     fn task(
         self,
         provider: P,
-        policy: &Policy,
+        policy: &Arc<Policy>,
         transport: &impl Transport,
     ) -> Result<Task<P>, Error> {
         let now = transport.now();
         let seed = || transport.seed();
         let own = self.policy.is_some() || self.work.is_some() || self.human.is_some();
-        let mut policy = self.policy.unwrap_or_else(|| policy.clone());
-        policy.work = self.work.or(policy.work);
-        policy.human = self.human.or(policy.human);
+        let mut policy = self.policy.map_or_else(|| policy.clone(), Arc::new);
+        if self.work.is_some() || self.human.is_some() {
+            let own = Arc::make_mut(&mut policy);
+            own.work = self.work.or(own.work);
+            own.human = self.human.or(own.human);
+        }
         let starts = matches!(self.source, RunSource::Start(_) | RunSource::Again(_));
         if self.key.is_some() && !(starts && provider.capabilities().start == Safety::Keyed) {
             let why = if starts {
@@ -505,8 +508,10 @@ impl<P: Provider> RunSpec<P> {
                 ErrorKind::Config,
                 "a stored task keeps the policy and the deadlines it was stored with",
             )),
-            RunSource::Recover(snapshot) => Task::recover(provider, *snapshot, policy, now)
-                .map_err(|e| Error::new(ErrorKind::Input, e.to_string())),
+            RunSource::Recover(snapshot) => {
+                Task::recover(provider, *snapshot, Policy::clone(&policy), now)
+                    .map_err(|e| Error::new(ErrorKind::Input, e.to_string()))
+            }
             RunSource::Resume(snapshot) => Task::resume(provider, *snapshot, now)
                 .map_err(|e| Error::new(ErrorKind::Input, e.to_string())),
         }

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use taskward::a2a::operations::{CardReply, GetAgentCard};
+use taskward::a2a::{self, A2a, CardUrl};
 use taskward::agent_harness::{self, AgentHarness};
 use taskward::client::FleetEvent;
 use taskward::core::{Journal, Provider};
@@ -533,4 +535,58 @@ fn a_future_that_is_dropped_at_every_turn_loses_nothing() {
         assert!(fleet.next().await.is_none());
     });
     assert_eq!(sim.stats().starts, 5);
+}
+
+/// A platform whose starts open streams is started by plain requests in a fleet.
+///
+/// Rows: Q6.
+#[test]
+fn an_agent_that_is_started_by_a_stream_is_started_by_a_plain_request() {
+    let sim = sim();
+    let (agents, key) = (sim.a2a().agents, sim.a2a().api_key);
+    let agent = agents.iter().find(|agent| agent.name == "script");
+    let url = CardUrl::parse(&agent.expect("it is built in").card_url).expect("a URL");
+    let server = url.origin().to_string();
+    let builder = || {
+        let builder = taskward::blocking::Client::<A2a>::builder();
+        builder
+            .api_key(key.clone().into())
+            .base_url(&server)
+            .speed(SPEED)
+    };
+    let reader = builder().build().expect("a client");
+    let Ok(CardReply::Card(card, _)) = reader.call(GetAgentCard::new(url.clone())) else {
+        panic!("a card is read whole the first time");
+    };
+    let found = A2a::from_card(&card, &url, None).expect("an interface");
+    let client = builder().discovered_url(&found.root).provider(found.agent);
+    let client = client.build().expect("a client");
+    assert!(client.provider().capabilities().start_by_stream);
+    let fleet = client.fleet();
+    for key in 0..4 {
+        let job = a2a::Job::text("work 2; ask Which one?; work 1; artifact done");
+        fleet.add(key, client.run(job)).expect("a new task");
+    }
+    let mut ended = 0;
+    while let Some((key, report)) = fleet.next() {
+        match report {
+            FleetEvent::Event(event) => {
+                if let Event::Question(question) = &event.event {
+                    fleet
+                        .answer(&key, &question.id, euro())
+                        .expect("it is open");
+                }
+            }
+            FleetEvent::Ended(Outcome::Succeeded { .. }) => ended += 1,
+            other => panic!("{key}: {other:?}"),
+        }
+    }
+    assert_eq!(ended, 4);
+    let streams = sim.requests().into_iter();
+    let streams: Vec<_> = streams
+        .filter(|request| {
+            request.endpoint.contains("stream") || request.endpoint.contains("subscribe")
+        })
+        .collect();
+    assert!(streams.is_empty(), "{streams:?}");
 }
