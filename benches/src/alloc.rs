@@ -16,13 +16,6 @@ pub fn count() -> u64 {
     COUNT.load(Ordering::Relaxed)
 }
 
-/// Returns how many allocations this makes.
-pub fn count_of(work: impl FnOnce()) -> u64 {
-    let before = count();
-    work();
-    count() - before
-}
-
 /// Bytes that this process has allocated and not freed.
 #[must_use]
 pub fn live() -> u64 {

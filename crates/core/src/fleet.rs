@@ -96,7 +96,7 @@ enum Place {
     /// In this queue.
     Queued(Lane),
     /// It waits for its time, which has this number.
-    Waiting(u64),
+    Waiting(u32),
     /// With the driver.
     Out(Out),
     /// The fleet is stopped.

@@ -24,8 +24,9 @@ pub(super) struct Lanes {
     going_on: VecDeque<u32>,
     due: VecDeque<u32>,
     /// Time, number and task of each wait: the earliest comes first, and of several the oldest.
-    wakes: BinaryHeap<Reverse<(Timestamp, u64, u32)>>,
-    waits: u64,
+    wakes: BinaryHeap<Reverse<(Timestamp, u32, u32)>>,
+    /// It begins again at 0 one day, when no wait is left that had the number before.
+    waits: u32,
     /// Whether the last turn was that of a task that goes on.
     went_on: bool,
 }
@@ -71,14 +72,14 @@ impl Lanes {
     }
 
     /// Notes that a task wakes then; returns the number of this wait.
-    pub(super) fn wake_at(&mut self, at: Timestamp, slot: u32) -> u64 {
-        self.waits += 1;
+    pub(super) fn wake_at(&mut self, at: Timestamp, slot: u32) -> u32 {
+        self.waits = self.waits.wrapping_add(1);
         self.wakes.push(Reverse((at, self.waits, slot)));
         self.waits
     }
 
     /// Takes the earliest wait that is over.
-    pub(super) fn due_wake(&mut self, now: Timestamp) -> Option<(Timestamp, u64, u32)> {
+    pub(super) fn due_wake(&mut self, now: Timestamp) -> Option<(Timestamp, u32, u32)> {
         let Reverse((at, ..)) = *self.wakes.peek()?;
         if at > now {
             return None;
@@ -87,7 +88,7 @@ impl Lanes {
     }
 
     /// Returns when the first wait is over that still counts; the end of all time if there is none.
-    pub(super) fn first_wake(&mut self, is_current: impl Fn(u64, u32) -> bool) -> Timestamp {
+    pub(super) fn first_wake(&mut self, is_current: impl Fn(u32, u32) -> bool) -> Timestamp {
         while let Some(Reverse((at, number, slot))) = self.wakes.peek() {
             if is_current(*number, *slot) {
                 return *at;

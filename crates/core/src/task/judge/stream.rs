@@ -586,8 +586,12 @@ impl<P: Provider> Follow<P> {
             self.stream.no_wait_since = self.stream.no_wait_since.max(next);
         }
         self.questions.withdraw(moved_on, &mut cx.out.events);
-        self.stream.last_wait = LastWait::Named;
-        if let Some(wait) = &mut self.stream.asked
+        // A task that is only polled has no stream to note anything in, and needs none.
+        if self.stream.last_wait != LastWait::Named {
+            self.stream.last_wait = LastWait::Named;
+        }
+        if self.stream.asked.is_some()
+            && let Some(wait) = &mut self.stream.asked
             && !self.questions.is_resolved(&wait.question.id)
         {
             wait.change(AskedChange::SeenWorking);
