@@ -17,15 +17,23 @@ pub struct Contender {
 /// Upper bounds of one iteration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// Instructions in user space.
-    pub instructions: u64,
+    /// Instructions in user space; `None` where they are only reported.
+    pub instructions: Option<u64>,
     /// Allocations.
     pub allocations: u64,
 }
 
 pub(crate) const fn at_most(instructions: u64, allocations: u64) -> Option<Target> {
     Some(Target {
-        instructions,
+        instructions: Some(instructions),
+        allocations,
+    })
+}
+
+/// Reports the instructions, and bounds the allocations.
+pub(crate) const fn reported(allocations: u64) -> Option<Target> {
+    Some(Target {
+        instructions: None,
         allocations,
     })
 }

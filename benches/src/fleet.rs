@@ -55,7 +55,11 @@ pub fn follow(tasks: u64) -> Cost {
     let policy = Arc::new(Policy::default());
     let before = alloc::live();
     for key in 0..tasks {
-        let id = TaskId::new(format!("8c1e0a4e-5c0b-4f6e-9d1a-{key:012}").into_boxed_str().into_string());
+        let id = TaskId::new(
+            format!("8c1e0a4e-5c0b-4f6e-9d1a-{key:012}")
+                .into_boxed_str()
+                .into_string(),
+        );
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&key.to_le_bytes());
         let task = Task::attach(Nanonets, id, None, policy.clone(), Seed(seed), world.now);

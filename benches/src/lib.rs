@@ -7,19 +7,22 @@
 //!   the server in a process of its own.
 //! - `cargo run --release --bin pace` prints how many polls a task costs and how late its end is seen.
 //! - `cargo run --release --bin crowd` follows ten thousand tasks at once, with few descriptors on a slow server.
+//! - `cargo run --release --bin heap` prints how much memory a followed task takes while it waits.
 //! - `cargo run --release --bin fleet` follows up to a million tasks under one driver in virtual time.
 //! - `cargo bench` measures the same contenders with criterion, `cargo bench sse` those of one bench.
 //!
-//! Both run every [`Contender`] in one process, so that rows of one table can be compared.
+//! The programs also print rows of one table, a line of JSON each, which `cargo xtask bench` collects. `count` and
+//! `cargo bench` run every [`Contender`] in one process, so that rows of one table can be compared.
 
 pub mod alloc;
 mod contender;
 mod decode;
 pub mod figures;
 pub mod fleet;
-mod machine;
+pub mod machine;
 mod nothing;
 pub mod pace;
+pub mod row;
 mod sse;
 mod stream;
 pub mod transport;

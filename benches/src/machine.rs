@@ -3,6 +3,7 @@
 use std::future::{Ready, ready};
 use std::hint::black_box;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use taskward_core::{
 };
 use taskward_providers::nanonets::Nanonets;
 
-use crate::contender::{Contender, at_most};
+use crate::alloc;
+use crate::contender::{Contender, at_most, reported};
 use crate::decode::reply;
 use crate::nothing::Nothing;
 
@@ -68,9 +70,13 @@ struct Watch<P: Provider> {
 
 impl<P: Provider> Watch<P> {
     fn new(provider: P) -> Self {
+        Self::under(provider, Arc::default())
+    }
+
+    fn under(provider: P, policy: Arc<Policy>) -> Self {
         let now = Timestamp::from_millis(1_700_000_000_000);
         let id = TaskId::new("8c1e0a4e-5c0b-4f6e-9d1a-000000000001");
-        let task = Task::attach(provider, id, None, Policy::default(), Seed([7; 32]), now);
+        let task = Task::attach(provider, id, None, policy, Seed([7; 32]), now);
         let mut watch = Self {
             task,
             shared: OriginBudget::new(),
@@ -172,17 +178,24 @@ fn backon_retry() -> Box<dyn FnMut()> {
     })
 }
 
+/// Returns the bytes of a task that waits for its next poll, when so many wait under one policy.
+#[must_use]
+pub fn held(tasks: u64) -> u64 {
+    let policy = Arc::<Policy>::default();
+    let before = alloc::live();
+    let waiting = || Watch::under(Nanonets, policy.clone()).task;
+    let waiting: Vec<_> = (0..tasks).map(|_| Box::new(waiting())).collect();
+    let list = size_of_val(&*waiting) as u64;
+    (alloc::live() - before - list) / tasks
+}
+
 /// Returns the contenders of this bench.
 pub(crate) fn contenders() -> Vec<Contender> {
     let one = |name, target, prepare| Contender::new("machine", name, target, prepare);
     vec![
         one("waiting", at_most(300, 0), waiting),
-        one("decision", at_most(300, 0), decision),
-        one(
-            "decision-and-decode",
-            at_most(4_300, 0),
-            decision_and_decode,
-        ),
+        one("decision", reported(0), decision),
+        one("decision-and-decode", reported(0), decision_and_decode),
         one("backon-next-wait", None, backon_next_wait),
         one("backon-retry", None, backon_retry),
     ]

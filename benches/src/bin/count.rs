@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use taskward_benches::figures::{self, median};
+use taskward_benches::row::Row;
 use taskward_benches::{Bound, Claim, Contender, alloc, claims, contenders};
 
 #[global_allocator]
@@ -50,9 +51,9 @@ fn table(group: Option<&str>) -> ExitCode {
     if !has_valgrind {
         eprintln!("count: valgrind is not installed, so instructions are not counted");
     }
-    println!("| bench | what | instructions | allocations | ns | MB/s | target |");
-    println!("|---|---|---|---|---|---|---|");
-    let mut missed = false;
+    println!("| bench | what | instructions | allocations | ns | MB/s |");
+    println!("|---|---|---|---|---|---|");
+    let mut rows = Vec::new();
     let mut counted = HashMap::new();
     let wanted = |one: &&'static str| group.is_none_or(|group| group == *one);
     for contender in contenders().into_iter().filter(|one| wanted(&one.group)) {
@@ -60,18 +61,21 @@ fn table(group: Option<&str>) -> ExitCode {
         counted.insert(contender.name, instructions);
         let allocations = allocations(&contender);
         let nanoseconds = nanoseconds(contender.name);
-        let verdict = contender.target.map_or_else(String::new, |target| {
-            let held = instructions.is_none_or(|count| count <= target.instructions as f64)
-                && allocations <= target.allocations as f64;
-            missed |= !held;
-            let word = if held { "held" } else { "MISSED" };
-            format!(
-                "<= {} instructions, <= {} allocations: {word}",
-                target.instructions, target.allocations
-            )
-        });
+        if let Some(target) = contender.target {
+            let id = if contender.group == "sse" { "P1" } else { "P3" };
+            let name = contender.name;
+            if let Some(count) = instructions {
+                let row = Row::new(id, format!("{name}: instructions"), count, "");
+                rows.push(match target.instructions {
+                    Some(most) => row.at_most(most as f64),
+                    None => row,
+                });
+            }
+            let row = Row::new(id, format!("{name}: allocations"), allocations, "");
+            rows.push(row.at_most(target.allocations as f64));
+        }
         println!(
-            "| {} | {} | {} | {allocations:.2} | {:.0} | {} | {verdict} |",
+            "| {} | {} | {} | {allocations:.2} | {:.0} | {} |",
             contender.group,
             contender.name,
             instructions.map_or_else(|| "-".to_owned(), |count| format!("{count:.0}")),
@@ -82,52 +86,37 @@ fn table(group: Option<&str>) -> ExitCode {
             },
         );
     }
-    let claims: Vec<Claim> = claims()
-        .into_iter()
-        .filter(|one| wanted(&one.group))
-        .collect();
-    if !claims.is_empty() {
-        println!("\n| claim | measured | holds |\n|---|---|---|");
-    }
-    for claim in claims {
-        let Some((said, measured, holds)) = judge(&claim, &counted) else {
-            continue;
-        };
-        missed |= !holds;
-        let word = if holds { "held" } else { "MISSED" };
-        println!("| {} {said} | {measured:.2} | {word} |", claim.what);
-    }
-    ExitCode::from(u8::from(missed))
+    let claims = claims().into_iter().filter(|one| wanted(&one.group));
+    rows.extend(claims.filter_map(|claim| judge(&claim, &counted)));
+    let missed = rows.iter().filter(|row| !row.print()).count();
+    ExitCode::from(u8::from(missed > 0))
 }
 
-/// Returns what is claimed in words, what was measured, and whether it holds; `None` when instructions were not counted.
-fn judge(
-    claim: &Claim,
-    counted: &HashMap<&'static str, Option<f64>>,
-) -> Option<(String, f64, bool)> {
+/// Returns what was measured of a claim; `None` when instructions were not counted.
+fn judge(claim: &Claim, counted: &HashMap<&'static str, Option<f64>>) -> Option<Row> {
+    let what = claim.what;
     Some(match claim.bound {
         Bound::TimesAsFast(least, than) => {
-            let [ours, theirs] = bursts([claim.what, than]);
+            let [ours, theirs] = bursts([what, than]);
             // Neighbours only ever slow down, so the fastest burst of each tells most.
             let [ours, theirs] =
                 [ours, theirs].map(|times| times.into_iter().fold(f64::MAX, f64::min));
-            let measured = theirs / ours;
-            let said = format!("is at least {least} times as fast as {than}");
-            (said, measured, measured >= least)
+            let row = Row::new("P1", format!("{what}: as fast as"), theirs / ours, "x");
+            row.peer(than, 1.0).at_least(least)
         }
         Bound::TimesTheInstructions(most, of) => {
-            let measured = counted[claim.what]? / counted[of]?;
-            let said = format!("takes at most {most} times the instructions of {of}");
-            (said, measured, measured <= most)
+            let measured = counted[what]? / counted[of]?;
+            let row = Row::new(
+                "P2",
+                format!("{what}: instructions beside {of}"),
+                measured,
+                "x",
+            );
+            row.at_most(most)
         }
         Bound::MegabytesPerSecond(least) => {
-            let time = nanoseconds(claim.what);
-            let measured = megabytes_per_second(named(claim.what).bytes, time);
-            (
-                format!("reads at least {least} MB/s"),
-                measured,
-                measured >= least,
-            )
+            let measured = megabytes_per_second(named(what).bytes, nanoseconds(what));
+            Row::new("P2", format!("{what}: throughput"), measured, "MB/s").at_least(least)
         }
     })
 }

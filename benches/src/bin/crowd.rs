@@ -17,6 +17,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use taskward::Event;
 use taskward::nanonets::Nanonets;
 use taskward_benches::TASK_JSON;
+use taskward_benches::row::Row;
 use taskward_benches::transport::server::read_request;
 use taskward_core::SecretString;
 
@@ -101,25 +102,29 @@ fn limited(tasks: usize) -> Result<ExitCode, Box<dyn Error>> {
         "tasks {tasks}, seen {}; after 10 s: {accepted} requests accepted of {capacity}, {refused} refused",
         seen.len()
     );
-    let claims = [
-        (
-            "at least 90 % of the server's capacity used",
-            accepted * 100 >= capacity * 90,
-        ),
-        (
-            "at most 5 % of the requests refused",
-            refused * 100 <= (accepted + refused) * 5,
-        ),
-    ];
-    Ok(told(&claims))
+    let percent = |part: u64, whole: u64| part as f64 * 100.0 / whole.max(1) as f64;
+    Ok(told(&[
+        Row::new(
+            "F2",
+            "capacity used after 10 s",
+            percent(accepted, capacity),
+            "%",
+        )
+        .at_least(90.0),
+        Row::new(
+            "F2",
+            "requests refused after 10 s",
+            percent(refused, accepted + refused),
+            "%",
+        )
+        .at_most(5.0),
+    ]))
 }
 
-/// Prints what holds and what does not.
-fn told(claims: &[(&str, bool)]) -> ExitCode {
-    for (claim, holds) in claims {
-        println!("{}: {claim}", if *holds { "met" } else { "missed" });
-    }
-    ExitCode::from(u8::from(!claims.iter().all(|(_, holds)| *holds)))
+/// Prints the rows; the exit code tells whether all are met.
+fn told(rows: &[Row]) -> ExitCode {
+    let missed = rows.iter().filter(|row| !row.print()).count();
+    ExitCode::from(u8::from(missed > 0))
 }
 
 fn measure(tasks: usize) -> Result<ExitCode, Box<dyn Error>> {
@@ -132,15 +137,19 @@ fn measure(tasks: usize) -> Result<ExitCode, Box<dyn Error>> {
         last.as_secs_f64()
     );
     println!("failed requests {failed}, connections at once {peak}");
-    let claims = [
-        ("no request failed", failed == 0),
-        ("at most 64 connections", peak <= MOST_CONNECTIONS),
-        (
-            "all first seen within 15 s",
-            seen.len() == tasks && last <= SEEN_WITHIN,
-        ),
-    ];
-    Ok(told(&claims))
+    Ok(told(&[
+        Row::new("F1", "local failures", failed as f64, "requests").at_most(0.0),
+        Row::new("F1", "connections at once", peak as f64, "connections")
+            .at_most(MOST_CONNECTIONS as f64),
+        Row::new("F1", "tasks seen", seen.len() as f64, "tasks").at_least(tasks as f64),
+        Row::new(
+            "F1",
+            "the last task first seen after",
+            last.as_secs_f64(),
+            "s",
+        )
+        .at_most(SEEN_WITHIN.as_secs_f64()),
+    ]))
 }
 
 /// Returns when each task was first seen, and how many requests failed.

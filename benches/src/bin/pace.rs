@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use taskward_benches::pace::{self, Pace};
+use taskward_benches::row::Row;
 
 fn main() -> ExitCode {
     println!("| tasks | who | R | D (s) | p95 (s) | R x D |");
@@ -19,26 +20,29 @@ fn main() -> ExitCode {
     }
     let (vendor, plain) = (pace::vendor('P'), pace::ours('P', None));
     let told = pace::ours('P', Some(0.3));
-    let claims = [
-        (
-            "R x D on the mix is at most 80",
-            plain.requests * plain.delay <= 80.0,
-        ),
-        ("p95 on the mix is at most 10 s", plain.p95 <= 10.0),
-        (
-            "with the time left D is at most a quarter",
-            told.delay <= vendor.delay / 4.0,
-        ),
-        (
-            "with the time left R is at most half",
-            told.requests <= vendor.requests / 2.0,
-        ),
-    ];
+    let product = |pace: &Pace| pace.requests * pace.delay;
     println!();
-    for (claim, holds) in claims {
-        println!("{}: {claim}", if holds { "met" } else { "missed" });
-    }
-    match claims.iter().all(|(_, holds)| *holds) {
+    let rows = [
+        Row::new("P9", "R x D on the mix", product(&plain), "s")
+            .peer("loop of the SDK", product(&vendor))
+            .at_most(80.0),
+        Row::new("P9", "p95 of the delay on the mix", plain.p95, "s")
+            .peer("loop of the SDK", vendor.p95)
+            .at_most(10.0),
+        Row::new("P9", "D with a time left that is 30 % off", told.delay, "s")
+            .peer("loop of the SDK", vendor.delay)
+            .at_most(vendor.delay / 4.0),
+        Row::new(
+            "P9",
+            "R with a time left that is 30 % off",
+            told.requests,
+            "requests",
+        )
+        .peer("loop of the SDK", vendor.requests)
+        .at_most(vendor.requests / 2.0),
+    ];
+    let met = rows.map(|row| row.print());
+    match met.iter().all(|met| *met) {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }
