@@ -14,7 +14,7 @@ use crate::kill::Chance;
 use crate::{cargo, simulator::Simulator};
 
 /// The simulator and its clients run this many times faster than the world.
-const SPEED: u32 = 10;
+const SPEED: u32 = 5;
 /// How many jobs are under way at once.
 const LIMIT: &str = "64";
 /// How often whoever comes back runs the batch before it is done.
@@ -22,7 +22,7 @@ const TRIES: u32 = 10;
 /// How often it is looked how far the batch is.
 const GLANCE: Duration = Duration::from_millis(5);
 /// The longest time between what a kill waits for and the kill.
-const LATEST: f64 = 0.15;
+const LATEST: f64 = 0.6;
 
 /// Tasks that all run at once, and runs that end by themselves.
 const SCENARIO: &str = r#"
@@ -245,9 +245,9 @@ impl<'a> Batch<'a> {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        // All kills together come about as far as the last job.
+        // All kills together come about as far as half of the jobs, and what ends in the pauses.
         let share = f64::from(self.jobs) / f64::from(kills.max(1));
-        let wanted = self.lines() + (share * 1.6 * chance.next()) as usize;
+        let wanted = self.lines() + (share * chance.next()) as usize;
         let pause = Duration::from_secs_f64(LATEST * chance.next());
         while self.lines() < wanted && child.try_wait()?.is_none() {
             std::thread::sleep(GLANCE);

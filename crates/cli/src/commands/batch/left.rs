@@ -1,23 +1,31 @@
 //! The jobs of a batch that have no result: those that wait, with the command that answers each, and those of which it is
 //! not known whether they were started, with what may be their tasks.
 
+use std::pin::pin;
+
+use futures_util::stream::{self, StreamExt as _};
+
 use super::outcomes::{JobEnd, Outcomes, State};
 use crate::calls::Calls;
-use crate::commands::recover;
+use crate::commands::recover::{self, Found};
 use crate::connection::Connection;
 use crate::error::CliResult;
 use crate::out::Out;
 use crate::report::asked_in_words;
+use crate::store::TaskStore;
 
 /// How many jobs that need nobody are told one by one.
 const MOST_TOLD: usize = 20;
+
+/// How many starts are searched for at once.
+const SEARCHES: usize = 8;
 
 /// Tells of each; `is_halted` where nobody waits for more requests.
 pub(super) async fn tell<P: Calls>(
     connection: &Connection<P>,
     outcomes: &Outcomes,
     is_halted: bool,
-) -> CliResult<()> {
+) {
     let out = &connection.out;
     for (state, head) in [
         (State::Waiting, "waiting for an answer:"),
@@ -29,28 +37,26 @@ pub(super) async fn tell<P: Calls>(
         if is_halted && state == State::Running {
             continue;
         }
-        let mut jobs = outcomes
-            .open
-            .iter()
-            .filter(|end| end.state == state)
-            .peekable();
-        if jobs.peek().is_some() {
-            out.tell(head);
+        let jobs = outcomes.open.iter().filter(|end| end.state == state);
+        let jobs: Vec<&JobEnd> = jobs.collect();
+        if jobs.is_empty() {
+            continue;
         }
-        let mut more = 0;
-        for (at, job) in jobs.enumerate() {
-            match state {
-                State::Waiting => waiting(connection, job),
-                State::Unconfirmed => unconfirmed(connection, job, is_halted).await?,
-                _ if at < MOST_TOLD => about(out, job),
-                _ => more += 1,
+        out.tell(head);
+        match state {
+            State::Waiting => jobs.iter().for_each(|job| waiting(connection, job)),
+            State::Unconfirmed => {
+                let store = connection.store.as_ref().filter(|_| !is_halted);
+                searched(connection, store, jobs).await;
+            }
+            _ => {
+                jobs.iter().take(MOST_TOLD).for_each(|job| about(out, job));
+                if jobs.len() > MOST_TOLD {
+                    out.tell(&format!("  and {} more", jobs.len() - MOST_TOLD));
+                }
             }
         }
-        if more > 0 {
-            out.tell(&format!("  and {more} more"));
-        }
     }
-    Ok(())
 }
 
 /// The job, its task, and why it has no result.
@@ -88,26 +94,42 @@ fn waiting<P: Calls>(connection: &Connection<P>, job: &JobEnd) {
     }
 }
 
+/// Searches for the task of each start, where the journal is given, and tells what was found.
+async fn searched<P: Calls>(
+    connection: &Connection<P>,
+    store: Option<&TaskStore>,
+    jobs: Vec<&JobEnd>,
+) {
+    // A search waits for a list that may lag: they wait together.
+    let searches = jobs.into_iter().map(|job| async move {
+        let found = match store {
+            Some(store) => Some(recover::candidates(connection, store, &job.intent).await),
+            None => None,
+        };
+        (job, found)
+    });
+    let mut searches = pin!(stream::iter(searches).buffered(SEARCHES));
+    while let Some((job, found)) = searches.next().await {
+        unconfirmed(connection, job, found);
+    }
+}
+
 /// The tasks that may be the one of a job, and the command that takes one.
-async fn unconfirmed<P: Calls>(
+fn unconfirmed<P: Calls>(
     connection: &Connection<P>,
     job: &JobEnd,
-    is_halted: bool,
-) -> CliResult<()> {
+    found: Option<CliResult<Found>>,
+) {
     let out = &connection.out;
     let recover = connection.command(&format!("recover {}", job.intent));
     out.tell(&format!("  {}  intent {}", job.key, job.intent));
-    let Some(store) = connection.store.as_ref().filter(|_| !is_halted) else {
-        out.tell(&format!("    recover: {recover}"));
-        return Ok(());
-    };
-    let found = match recover::candidates(connection, store, &job.intent).await {
-        Ok(found) => found,
-        Err(error) => {
+    let found = match found {
+        None => return out.tell(&format!("    recover: {recover}")),
+        Some(Err(error)) => {
             out.tell(&format!("    {} ({})", error.what(), error.reasons()));
-            out.tell(&format!("    recover: {recover}"));
-            return Ok(());
+            return out.tell(&format!("    recover: {recover}"));
         }
+        Some(Ok(found)) => found,
     };
     for (candidate, words) in &found.candidates {
         if out.is_json() {
@@ -123,5 +145,4 @@ async fn unconfirmed<P: Calls>(
         (false, 0) => format!("    no task of it was found; recover: {recover}"),
         (false, _) => format!("    recover: {recover}  (shows how each was compared)"),
     });
-    Ok(())
 }

@@ -107,7 +107,7 @@ async fn all<P: Starts>(cx: &Cx, args: &Batch, jobs: Vec<Job>) -> CliResult<Exit
     } = driver;
     cx.out.still();
     outcomes.abandon(&connection, begun.take_all());
-    left::tell(&connection, &outcomes, halted.is_some()).await?;
+    left::tell(&connection, &outcomes, halted.is_some()).await;
     if let Some(store) = &connection.store {
         store.prune();
     }
