@@ -8,6 +8,10 @@ mod approvals;
 #[allow(dead_code)]
 #[path = "../../examples/approvals_blocking.rs"]
 mod approvals_blocking;
+#[cfg(all(feature = "async", feature = "journal"))]
+#[allow(dead_code)]
+#[path = "../../examples/batch.rs"]
+mod batch;
 #[allow(dead_code)]
 #[path = "../../examples/custom_runtime.rs"]
 mod custom_runtime;
@@ -321,4 +325,39 @@ fn an_order_whose_start_never_arrived_is_started_when_the_server_is_back() {
     let answer = work(&sim.url()).expect("it is back");
     assert_eq!(answer.text().as_deref(), Some("Find it."));
     assert_eq!(sim.stats().starts, 1);
+}
+
+/// Rows: G18, G21.
+#[cfg(all(feature = "async", feature = "journal"))]
+#[tokio::test]
+async fn a_batch_of_files_has_a_row_for_each_and_sends_none_twice() {
+    let (sim, place) = (sim(), tempfile::tempdir().expect("a folder"));
+    let folder = place.path().join("files");
+    std::fs::create_dir(&folder).expect("made");
+    for number in 0..5 {
+        let text = format!("number {number}");
+        std::fs::write(folder.join(format!("{number}.txt")), text).expect("written");
+    }
+    let agents = sim.a2a().agents;
+    let agent = agents.iter().find(|agent| agent.name == "work");
+    let batch = batch::Batch {
+        card: agent.expect("an agent").card_url.clone(),
+        key: Some(sim.a2a().api_key),
+        speed: SPEED,
+        folder,
+        results: place.path().join("results.csv"),
+        begin_again: false,
+    };
+    assert_eq!(batch.run().await.expect("it runs"), 0);
+    let rows = || std::fs::read_to_string(&batch.results).expect("rows");
+    let first = rows();
+    let said = first
+        .lines()
+        .filter(|row| row.contains("\"succeeded\",\"Worked on: "));
+    assert_eq!((said.count(), first.lines().count()), (5, 5), "{first}");
+    // A kill in the middle of a row, and in its journal everything is known.
+    std::fs::write(&batch.results, &first[..first.len() - 9]).expect("cut");
+    assert_eq!(batch.run().await.expect("it runs"), 0);
+    assert_eq!(rows(), first);
+    assert_eq!(sim.a2a_stats().starts, 5);
 }
