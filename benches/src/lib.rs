@@ -8,6 +8,7 @@
 //! - `cargo run --release --bin pace` prints how many polls a task costs and how late its end is seen.
 //! - `cargo run --release --bin crowd` follows ten thousand tasks at once, with few descriptors on a slow server.
 //! - `cargo run --release --bin heap` prints how much memory a followed task takes while it waits.
+//! - `cargo run --release --bin journal` prints what the program costs with a journal of 100,000 tasks.
 //! - `cargo run --release --bin fleet` follows up to a million tasks under one driver in virtual time.
 //! - `cargo bench` measures the same contenders with criterion, `cargo bench sse` those of one bench.
 //!

@@ -1,6 +1,7 @@
 //! Repository tasks. `cargo xtask --help` lists them; each is a file of its own.
 
 mod batch;
+mod bench;
 mod cargo;
 mod ci;
 mod codegen;
@@ -54,6 +55,8 @@ enum Task {
     KillTest(kill::Args),
     /// Kill `taskward batch` at random instants and run it again, and count what the simulator made
     BatchTest(batch::Args),
+    /// Measure everything that has a target, beside peers, and print one table (builds in release mode)
+    Bench(bench::Args),
     /// Send a large file through both adapters and measure them (builds in release mode)
     UploadTest(upload::Args),
     /// Follow a stream of millions of events through both adapters and measure them (builds in release mode)
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Task::Fuzz(args) => fuzz::run(&args),
         Task::KillTest(args) => kill::run(&args),
         Task::BatchTest(args) => batch::run(&args),
+        Task::Bench(args) => bench::run(&args),
         Task::Simulate(args) => simulate::run(&args),
         Task::UploadTest(args) => upload::run(&args),
         Task::StreamTest(args) => stream::run(&args),
