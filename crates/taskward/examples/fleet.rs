@@ -17,6 +17,9 @@ use taskward_sim::{Scenario, Sim};
 /// How long the tasks work, in seconds of the simulator: an agent for each.
 const WORKS_FOR: [u32; 10] = [30, 60, 90, 120, 150, 180, 210, 240, 270, 300];
 
+/// How many tasks wait for their start at most.
+const STARTING: u32 = 1_000;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut tasks, mut speed) = (1_000, 10);
     let mut args = std::env::args().skip(1);
@@ -83,20 +86,25 @@ async fn follow(
     let before = memory("VmRSS:")?;
     let begun = Instant::now();
     let mut fleet = client.fleet();
-    for key in 0..tasks {
-        let agent = &agents[key as usize % agents.len()];
-        fleet
-            .add(key, client.run(Job::agent(agent).query("Convert 5.")))
-            .await?;
-    }
     let now = || begun.elapsed().as_millis() as u64 * u64::from(speed);
-    let (mut succeeded, mut count, mut all_followed) = (0, 0, before);
-    while let Some((key, report)) = fleet.next().await {
+    let (mut added, mut started, mut succeeded) = (0, 0, 0);
+    let mut all_followed = before;
+    loop {
+        // A task that waits for its start holds what is to be sent.
+        while added < tasks && added - started < STARTING {
+            let agent = &agents[added as usize % agents.len()];
+            let run = client.run(Job::agent(agent).query("Convert 5."));
+            fleet.add(added, run).await?;
+            added += 1;
+        }
+        let Some((key, report)) = fleet.next().await else {
+            break;
+        };
         match report {
             FleetEvent::Event(event) if matches!(event.event, Event::Created { .. }) => {
                 created[key as usize] = now();
-                count += 1;
-                if count == tasks {
+                started += 1;
+                if started == tasks {
                     all_followed = memory("VmRSS:")?;
                 }
             }
