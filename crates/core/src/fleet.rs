@@ -48,7 +48,8 @@ use lanes::{Lane, Lanes};
 /// (the result after the status, the answer of a human), and that of tasks whose time has come. The two take turns. So no
 /// task starves, and the bound is simple: **a task that is due is asked after at most twice as many requests as tasks were
 /// due before it**, which is `2 × due before it × time of an exchange ÷ exchanges at once`.
-/// [`oldest_due`](Self::oldest_due) and [`worst_lateness`](Self::worst_lateness) show how long that is.
+/// [`oldest_due`](Self::oldest_due) and [`worst_lateness`](Self::worst_lateness) show how long that is. Where the server
+/// limits the rate, a task that is asked may have to wait for its turn at that besides ([`OriginBudget`]).
 ///
 /// # No streams
 /// A fleet polls: its tasks open no event streams, since a connection for each task would defeat it
