@@ -10,6 +10,7 @@ use taskward_core::{Credential, Error, Journal, OriginBudget, Policy, Provider, 
 
 use crate::connection::ConnectionSettings;
 use crate::exchange::Endpoint;
+use crate::first_messages::FirstMessages;
 use crate::settings::{Access, Settings};
 use crate::transport::{Destination, Transport};
 use crate::turns::Turns;
@@ -52,6 +53,7 @@ pub(crate) struct Inner<P, T> {
     pub(crate) policy: Arc<Policy>,
     pub(crate) journal: Option<Arc<dyn Journal>>,
     pub(crate) budget: Arc<OriginBudget>,
+    pub(crate) first_messages: FirstMessages,
 }
 
 impl<P: Provider, T: Transport, F> Clone for Client<P, T, F> {
@@ -108,6 +110,7 @@ impl<P: Provider, T: Transport, F: Flavour<T>> Client<P, T, F> {
             policy: self.inner.policy.clone(),
             journal: self.inner.journal.clone(),
             budget: self.inner.budget.clone(),
+            first_messages: FirstMessages::default(),
         };
         Self {
             inner: Arc::new(inner),
@@ -270,6 +273,7 @@ impl<P: Provider, T: Transport, F> Builder<P, T, F> {
             policy: Arc::new(settings.policy),
             journal: settings.journal,
             budget: Arc::default(),
+            first_messages: FirstMessages::default(),
         };
         Ok(Client {
             inner: Arc::new(inner),

@@ -30,6 +30,7 @@ mod driver;
 mod entropy;
 mod exchange;
 pub mod failure;
+mod first_messages;
 mod fleet;
 mod list;
 mod progress;

@@ -169,6 +169,32 @@ enum Seen {
     FirstMessage(Option<String>),
 }
 
+impl<P> SearchRequest<P> {
+    /// Returns the task whose first message is asked for, if that is what is asked for.
+    #[must_use]
+    pub fn first_message_of(&self) -> Option<&TaskId> {
+        match &self.what {
+            What::FirstMessage(task) => Some(task),
+            What::List { .. } => None,
+        }
+    }
+}
+
+impl SearchReply {
+    /// Returns what this reply says for good, for other searches that ask the same: the first message of a task stays what
+    /// it is. `None` if it says nothing of that kind. The time at which it was said is left out.
+    #[must_use]
+    pub fn lasting(&self) -> Option<Self> {
+        match &self.seen {
+            Seen::FirstMessage(Some(_)) => Some(Self {
+                date: None,
+                seen: self.seen.clone(),
+            }),
+            Seen::FirstMessage(None) | Seen::List(_) => None,
+        }
+    }
+}
+
 impl<P: Provider> Operation for SearchRequest<P> {
     type Output = SearchReply;
     const NAME: &'static str = "search";

@@ -93,12 +93,23 @@ impl<P: Provider, T: BlockingTransport> BlockingClient<P, T> {
             match search.next(transport.now()) {
                 SearchStep::Done => return Ok(search.finish()),
                 SearchStep::Wait(until) => transport.sleep(transport.time_until(until)),
-                SearchStep::Send(probe) => match self.call(probe) {
-                    Ok(seen) => search.take(seen, transport.now()),
-                    // A conversation that cannot be read says nothing against its task.
-                    Err(_) if search.skip(transport.now()) => {}
-                    Err(error) => return Err(error),
-                },
+                SearchStep::Send(probe) => {
+                    let remembered = &self.inner().first_messages;
+                    if let Some(seen) = remembered.known(&probe) {
+                        search.take(seen, transport.now());
+                        continue;
+                    }
+                    let task = probe.first_message_of().cloned();
+                    match self.call(probe) {
+                        Ok(seen) => {
+                            remembered.remember(task, &seen);
+                            search.take(seen, transport.now());
+                        }
+                        // A conversation that cannot be read says nothing against its task.
+                        Err(_) if search.skip(transport.now()) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
             }
         }
     }

@@ -181,6 +181,8 @@ fn each_lost_start_is_given_with_its_own_candidates_and_none_is_adopted() {
                 .collect();
             assert!(tasks.len() == 2 && tasks[0] != tasks[1], "{found:?}");
             assert_eq!(sim.stats().starts, 3);
+            // Two searches look at two tasks, and each is read once.
+            assert_eq!(sim.stats().endpoints["messages"], 2);
             // Asked once more, nothing has changed.
             assert_eq!(process(&place, Vec::new()).expect("recovered"), found);
         }
