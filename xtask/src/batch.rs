@@ -46,6 +46,9 @@ pub(crate) struct Args {
     /// Number of kills on each platform [default: 20]
     #[arg(long)]
     kills: Option<u32>,
+    /// Only on this platform: agent-harness, a2a or nanonets
+    #[arg(long, value_name = "PLATFORM")]
+    only: Option<String>,
     /// The instants follow from this number
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -93,7 +96,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     };
     let (jobs, kills) = (args.jobs.unwrap_or(jobs), args.kills.unwrap_or(kills));
     let mut wrong = Vec::new();
-    for platform in &PLATFORMS {
+    let is_wanted =
+        |platform: &&Platform| args.only.as_ref().is_none_or(|only| *only == platform.name);
+    for platform in PLATFORMS.iter().filter(is_wanted) {
         let batch = Batch::new(&program, platform, jobs, args.seed)?;
         let row = batch.work(kills, args.seed).context(platform.name)?;
         println!("{row}");

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use taskward_core::{
-    Error, ErrorKind, IntentId, Journal, OpenStarts, Provider, Search, SearchReply, SearchRequest,
-    SearchResult, Snapshot, Task, TaskId,
+    Error, ErrorKind, IntentId, Journal, OpenStarts, Provider, Search, SearchResult, Snapshot,
+    Task, TaskId,
 };
 
 use crate::client::{Client, Flavour};
