@@ -183,6 +183,7 @@ fn a_second_job_of_a_key_is_an_error_and_nothing_is_sent_for_it() {
 /// Rows: G20.
 #[test]
 fn a_stopped_batch_hands_back_what_is_under_way_and_begins_nothing_more() {
+    let most = std::cell::Cell::new(0);
     in_both(|sim, folder, process| {
         // Two that wait for a review while others end.
         let slow = ["reviewer", "reviewer"].into_iter().zip(["x", "y"]);
@@ -210,15 +211,19 @@ fn a_stopped_batch_hands_back_what_is_under_way_and_begins_nothing_more() {
                 true
             },
         );
-        assert_eq!((ends["x"], ends["y"]), ("detached", "detached"), "{ends:?}");
-        // Nobody who was started is passed over in silence.
+        // A thread may not have come to its start; nobody who was started is passed over in silence.
+        let slow = ends.iter().filter(|(key, _)| !key.starts_with("order"));
+        let slow: Vec<_> = slow.map(|(_, end)| *end).collect();
+        assert!(slow.iter().all(|end| *end == "detached"), "{ends:?}");
         assert_eq!(sim.stats().starts, ends.len() as u64, "{ends:?}");
         assert!(ends.len() < keys.len(), "{ends:?}");
         // The rest, when it is run again.
         let rest = keys.into_iter().filter(|(agent, _)| *agent == "echo");
         answers(sim, folder, process, jobs(sim, rest), 3);
-        assert_eq!(sim.stats().starts, 7);
+        assert_eq!(sim.stats().starts, 5 + slow.len() as u64);
+        most.set(slow.len().max(most.get()));
     });
+    assert_eq!(most.get(), 2);
 }
 
 /// Rows: G20.
@@ -248,8 +253,12 @@ fn a_dropped_batch_leaves_tasks_that_a_second_one_follows() {
             },
         );
         let ended = ends.values().filter(|ended| **ended).count();
-        assert_eq!((ended, ends["slow"]), (10, false), "{ends:?}");
-        assert_eq!(sim.stats().starts, 11);
+        // Its thread may not have come to it; a result it has none.
+        assert_eq!(
+            (ended, ends.get("slow").copied().unwrap_or_default()),
+            (10, false)
+        );
+        assert!((10..=11).contains(&sim.stats().starts), "{ends:?}");
     });
 }
 
