@@ -1,7 +1,8 @@
 //! Fifty tasks under one driver, on one server, in virtual time, with faults.
 //!
 //! What is true of each task by itself is the business of the other simulations. Here it is that of many: none is lost, none
-//! is started or answered twice, and none waits for its turn longer than is promised, whatever happens to the others.
+//! is started or answered twice, none waits for its turn longer than is promised, and a server that limits the rate is not
+//! asked faster than the rate that it was found to have, whatever happens to the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use taskward_core::{
     Answer, Answered, Cause, Event, ExchangeFailure, ExchangeId, ExchangeProgress, Fleet,
     FleetStep, MemberId, OriginBudget, Outcome, Policy, Provider, Question, QuestionId, Request,
-    Response, Revision, Seed, Snapshot, Task, Timestamp,
+    RequestPurpose, Response, Revision, Seed, Snapshot, Task, Timestamp,
 };
 use taskward_sim::Answer as Served;
 use taskward_sim::platform::{Effect, ServerState, SimPlatform, TaskStanding};
@@ -80,6 +81,57 @@ impl Member {
     }
 }
 
+/// How many requests the server accepts in each second, and what the fleet may send by the rate that it knows of.
+struct Limit {
+    accepts: Option<u32>,
+    /// The second, and what was accepted in it.
+    second: (u64, u32),
+    /// What may be sent now by the known rate, of what no human waits for.
+    credit: f64,
+    counted_at: u64,
+}
+
+/// So many requests may be sent at any time, whatever the rate.
+const SPARE: f64 = 10.0;
+
+impl Limit {
+    fn new(accepts: Option<u32>) -> Self {
+        Self {
+            accepts,
+            second: (0, 0),
+            credit: SPARE,
+            counted_at: START,
+        }
+    }
+
+    /// Returns whether the server takes one more request now.
+    fn takes(&mut self, now: u64) -> bool {
+        let Some(most) = self.accepts else {
+            return true;
+        };
+        if self.second.0 != now / 1_000 {
+            self.second = (now / 1_000, 0);
+        }
+        self.second.1 += 1;
+        self.second.1 <= most
+    }
+
+    /// Counts a request that is sent at a time by this rate; returns whether it is one too many.
+    fn exceeds(&mut self, rate: Option<f64>, now: u64) -> bool {
+        let seconds = (now - self.counted_at) as f64 / 1e3;
+        self.counted_at = now;
+        let Some(rate) = rate else {
+            self.credit = SPARE;
+            return false;
+        };
+        // Each task may have had its turn, and wait for a free exchange.
+        let most = SPARE.max(rate / 10.0) + TASKS as f64;
+        self.credit = (self.credit + rate * seconds).min(most) - 1.0;
+        // The rate may have changed several times since it was counted last.
+        self.credit < -SPARE
+    }
+}
+
 /// An exchange under way.
 struct Flight {
     member: MemberId,
@@ -93,6 +145,7 @@ pub(super) struct FleetWorld<P: Provider, M: SimPlatform> {
     rng: fastrand::Rng,
     fleet: Fleet<usize, P>,
     budget: OriginBudget,
+    limit: Limit,
     members: Vec<Member>,
     now: u64,
     at_once: usize,
@@ -124,6 +177,7 @@ impl<P: Provider, M: SimPlatform> FleetWorld<P, M> {
             at_once,
             fault: [8, 20, 1_000][rng.usize(..3)],
             upset: [400, 2_000, 1_000_000][rng.usize(..3)],
+            limit: Limit::new([None, None, Some(2), Some(5)][rng.usize(..4)]),
             underway: BTreeMap::new(),
             sent: 0,
             wants: BTreeSet::new(),
@@ -360,6 +414,25 @@ impl<P: Provider, M: SimPlatform> FleetWorld<P, M> {
             return broken(Invariant::I3, format!("{key} is sent and not stored"));
         }
         self.check_turns(key)?;
+        let rate = self.budget.requests_per_second();
+        let purpose = self.fleet.task(member).and_then(Task::request_purpose);
+        let is_urgent = matches!(
+            purpose,
+            Some(
+                RequestPurpose::Check
+                    | RequestPurpose::Answer
+                    | RequestPurpose::Message
+                    | RequestPurpose::Reconcile
+                    | RequestPurpose::Cancel
+            )
+        );
+        if !is_urgent && self.limit.exceeds(rate, self.now) {
+            let why = format!("{key} sends more than {rate:?} requests a second");
+            return broken(Invariant::I14, why);
+        }
+        if rate.is_some() {
+            self.report.checked.count(Invariant::I14);
+        }
         self.fleet.sent(member, id);
         self.sent += 1;
         let slow = self.rng.u8(..10) == 0;
@@ -387,6 +460,12 @@ impl<P: Provider, M: SimPlatform> FleetWorld<P, M> {
                 return Ok(failed(ExchangeProgress::MaybeSent, Cause::Reset));
             }
             _ => {}
+        }
+        if !self.limit.takes(self.now) {
+            self.tell(format_args!("{key} is refused"));
+            let mut reply = taskward_sim::Reply::error(429, "one too many");
+            reply.headers.push(("retry-after", "1".to_owned()));
+            return Ok(Ok(response(&reply)));
         }
         let before = (effect == Effect::Start).then(|| self.account());
         let answer = self.plan.machine.handle(sim, self.now);

@@ -30,11 +30,13 @@ pub enum Invariant {
     I11,
     /// No task of a fleet waits for its turn longer than is promised.
     I13 = 13,
+    /// A server that limits the rate is not asked faster than the rate that is known.
+    I14,
 }
 
 impl Invariant {
     /// Every one.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::I1,
         Self::I2,
         Self::I3,
@@ -47,6 +49,7 @@ impl Invariant {
         Self::I10,
         Self::I11,
         Self::I13,
+        Self::I14,
     ];
 }
 

@@ -52,6 +52,7 @@
 //! | I-10 | once nothing goes wrong any more, the watch ends |
 //! | I-11 | the same seed gives the same run: [`Report::trace`] |
 //! | I-13 | no task of a fleet waits for its turn longer than is promised |
+//! | I-14 | a server that limits the rate is not asked faster than the rate that is known |
 //!
 //! I-12, that both adapters do alike, is for tests of the adapters: here there is none.
 //!

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::time::{Timestamp, millis};
+use crate::time::Timestamp;
 
 /// Thousandths of a request, or of a request a second.
 type Milli = u64;
@@ -136,8 +136,9 @@ impl Rate {
             Reception::Accepted => state.grow(),
             Reception::Refused => state.reduce(sent, now),
         }
-        self.is_limited
-            .store(state.per_second > 0, Ordering::Relaxed);
+        if state.per_second > 0 {
+            self.is_limited.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -161,7 +162,7 @@ impl PartialEq for Rate {
 impl State {
     /// Calls the numbers that are due by now.
     fn call(&mut self, now: Timestamp) {
-        let elapsed = millis(now.since(self.called_at)).min(LONGEST_CREDIT);
+        let elapsed = passed(self.called_at, now).min(LONGEST_CREDIT);
         self.called_at = self.called_at.max(now);
         self.called += self.per_second * elapsed / SECOND;
         let kept = (self.per_second * KEPT / SECOND).max(SPARE);
@@ -179,7 +180,7 @@ impl State {
 
     fn reduce(&mut self, sent: Timestamp, now: Timestamp) {
         let is_first = self.per_second == 0;
-        let is_new = sent > self.reduced_at && now >= self.reduced_at.after(ONE_SECOND);
+        let is_new = sent > self.reduced_at && passed(self.reduced_at, now) >= SECOND;
         if !is_first && !is_new {
             return;
         }
@@ -201,11 +202,14 @@ impl State {
     }
 }
 
-const ONE_SECOND: Duration = Duration::from_secs(1);
+/// Returns how many milliseconds passed; none if the clock went back.
+fn passed(since: Timestamp, now: Timestamp) -> u64 {
+    now.as_millis().saturating_sub(since.as_millis())
+}
 
 impl Window {
     fn note(&mut self, reception: Reception, now: Timestamp) {
-        let age = millis(now.since(self.begun));
+        let age = passed(self.begun, now);
         if age >= SECOND {
             self.before = match age < 2 * SECOND {
                 true => self.now,
@@ -429,7 +433,7 @@ mod tests {
                 }
                 Counting::Windows => {}
                 Counting::Bucket => {
-                    let added = millis(now.since(self.asked_at)) * LIMIT;
+                    let added = passed(self.asked_at, now) * LIMIT;
                     self.left = (self.left + added).min(LIMIT * ONE);
                 }
             }
