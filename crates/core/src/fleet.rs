@@ -47,7 +47,8 @@ use lanes::{Lane, Lanes};
 /// to be put to wait. What is to be sent waits in one of two queues, each first come, first served: that of tasks that go on
 /// (the result after the status, the answer of a human), and that of tasks whose time has come. The two take turns. So no
 /// task starves, and the bound is simple: **a task that is due is asked after at most twice as many requests as tasks were
-/// due before it**, which is `2 × due before it × time of an exchange ÷ exchanges at once`.
+/// due before it**, counted again once the application requests something of it. That is
+/// `2 × due before it × time of an exchange ÷ exchanges at once`.
 /// [`oldest_due`](Self::oldest_due) and [`worst_lateness`](Self::worst_lateness) show how long that is. Where the server
 /// limits the rate, a task that is asked may have to wait for its turn at that besides ([`OriginBudget`]).
 ///

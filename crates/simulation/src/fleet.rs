@@ -65,6 +65,8 @@ struct Member {
     end: Option<&'static str>,
     /// While it is due: how many requests had been sent when it became so.
     due: Option<u64>,
+    /// Until when it is not stored again after the disk refused it: it is not due before.
+    refused_until: u64,
 }
 
 impl Member {
@@ -378,6 +380,7 @@ impl<P: Provider, M: SimPlatform> FleetWorld<P, M> {
         self.members[key].due = None;
         if self.once_in(self.fault) {
             self.tell(format_args!("{key} not saved"));
+            self.members[key].refused_until = self.now + 1_000;
             let again = self.clock().after(Duration::from_secs(1));
             return self.fleet.not_saved(member, again);
         }
@@ -531,6 +534,10 @@ impl<P: Provider, M: SimPlatform> FleetWorld<P, M> {
             {
                 let answered = self.fleet.answer(&key, &question, answer, now).is_ok();
                 self.tell(format_args!("{key} is answered: {answered}"));
+                if answered {
+                    // It is asked at once, and takes its turn among those that go on.
+                    self.members[key].due = None;
+                }
             }
         }
         self.note_due();
@@ -614,6 +621,7 @@ impl<P: Provider, M: SimPlatform> FleetWorld<P, M> {
         let now = self.clock();
         for (key, member) in self.members.iter_mut().enumerate() {
             match self.fleet.get(&key).and_then(Task::pause) {
+                Some(_) if self.now < member.refused_until => member.due = None,
                 Some((until, _)) if until <= now => {
                     member.due.get_or_insert(self.sent);
                 }
