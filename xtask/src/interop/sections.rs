@@ -281,6 +281,8 @@ fn duplicate_message(walk: &mut Walk<'_>) -> Result<()> {
     message["contextId"] = json!(walk.context());
     for time in ["first", "second"] {
         walk.call("SendMessage", time, &json!({"message": message}))?;
+        // Lists show the newest first, by milliseconds: two tasks of one have no order.
+        std::thread::sleep(std::time::Duration::from_millis(5));
     }
     walk.call("ListTasks", "", &json!({"contextId": message["contextId"]}))?;
     Ok(())
