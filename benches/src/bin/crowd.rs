@@ -5,9 +5,9 @@
 
 use std::cell::RefCell;
 use std::error::Error;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _, copy, sink};
+use std::io::{BufReader, Write as _, copy, sink};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -18,7 +18,7 @@ use taskward::Event;
 use taskward::nanonets::Nanonets;
 use taskward_benches::TASK_JSON;
 use taskward_benches::row::Row;
-use taskward_benches::transport::server::read_request;
+use taskward_benches::transport::server::{Process, read_request};
 use taskward_core::SecretString;
 
 const TASKS: usize = 10_000;
@@ -62,21 +62,10 @@ fn crowd(
     tasks: usize,
     until: Until,
 ) -> Result<(Vec<Duration>, usize, String), Box<dyn Error>> {
-    let mut server = Command::new(std::env::current_exe()?)
-        .arg(kind)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut said = BufReader::new(server.stdout.take().ok_or("no output")?);
-    let mut address = String::new();
-    said.read_line(&mut address)?;
+    let server = Process::start(Command::new(std::env::current_exe()?).arg(kind))?;
     setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS, DESCRIPTORS)?;
-    let (seen, failed) = follow(tasks, address.trim(), until)?;
-    drop(server.stdin.take());
-    let mut counted = String::new();
-    said.read_to_string(&mut counted)?;
-    server.wait()?;
-    Ok((seen, failed, counted))
+    let (seen, failed) = follow(tasks, server.address(), until)?;
+    Ok((seen, failed, server.end()?))
 }
 
 /// How long tasks are followed.

@@ -3,12 +3,15 @@
 
 use std::error::Error;
 use std::future::IntoFuture as _;
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use taskward::nanonets::Nanonets;
-use taskward_benches::{alloc, machine, row::Row, transport::server};
+use taskward_benches::{
+    alloc, machine,
+    row::Row,
+    transport::server::{self, Process},
+};
 use taskward_core::SecretString;
 
 #[global_allocator]
@@ -45,10 +48,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 
 /// Returns the bytes of a session that waits for its next poll.
 fn sessions() -> Result<u64, Box<dyn Error>> {
-    let server = Server::start()?;
+    let server = Process::start(Command::new(std::env::current_exe()?).arg("serve"))?;
     let client = taskward::Client::<Nanonets>::builder()
         .api_key(SecretString::from("not-a-key"))
-        .base_url(&format!("http://{}", server.address))
+        .base_url(&format!("http://{}", server.address()))
         .build()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -74,35 +77,4 @@ fn sessions() -> Result<u64, Box<dyn Error>> {
         }
         Ok((alloc::live() - before - list) / TASKS)
     })
-}
-
-/// A process of its own, so that what the server holds is not weighed.
-struct Server {
-    process: Child,
-    address: String,
-}
-
-impl Server {
-    fn start() -> Result<Self, Box<dyn Error>> {
-        let mut process = Command::new(std::env::current_exe()?)
-            .arg("serve")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut address = String::new();
-        let output = process.stdout.take().ok_or("no output")?;
-        BufReader::new(output).read_line(&mut address)?;
-        Ok(Self {
-            process,
-            address: address.trim().to_owned(),
-        })
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }

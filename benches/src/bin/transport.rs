@@ -5,16 +5,17 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 
 use taskward_benches::alloc;
 use taskward_benches::figures::{has_valgrind, instructions, median};
 use taskward_benches::row::Row;
+use taskward_benches::transport::Taken;
 use taskward_benches::transport::poll::{IN_FLIGHT, POLLERS};
+use taskward_benches::transport::server::{self, Process};
 use taskward_benches::transport::upload::UPLOADERS;
-use taskward_benches::transport::{Taken, server};
 
 #[global_allocator]
 static ALLOCATOR: alloc::Counting = alloc::Counting;
@@ -71,46 +72,21 @@ fn myself(processor: &str) -> Result<Command, Box<dyn Error>> {
     })
 }
 
-/// The server's process; it ends with this value.
-struct Server {
-    process: Child,
-    address: String,
+/// Starts the server on a processor of its own.
+fn serving() -> Result<Process, Box<dyn Error>> {
+    Ok(Process::start(myself("0")?.arg("serve"))?)
 }
 
-impl Server {
-    fn start() -> Result<Self, Box<dyn Error>> {
-        let mut process = myself("0")?
-            .arg("serve")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut address = String::new();
-        let output = process.stdout.take().ok_or("no output")?;
-        BufReader::new(output).read_line(&mut address)?;
-        Ok(Self {
-            process,
-            address: address.trim().to_owned(),
-        })
+/// Runs a client beside the server; returns what it took.
+fn client(server: &Process, name: &str, what: &str) -> Result<Taken, Box<dyn Error>> {
+    let output = myself("1")?
+        .args(["client", name, server.address(), what])
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        return Err(format!("{name} failed").into());
     }
-
-    fn client(&self, name: &str, what: &str) -> Result<Taken, Box<dyn Error>> {
-        let output = myself("1")?
-            .args(["client", name, &self.address, what])
-            .stderr(Stdio::inherit())
-            .output()?;
-        if !output.status.success() {
-            return Err(format!("{name} failed").into());
-        }
-        Ok(serde_json::from_slice(&output.stdout)?)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 /// One figure of each run of each client.
@@ -132,18 +108,18 @@ struct Polls {
 }
 
 fn polls() -> Result<ExitCode, Box<dyn Error>> {
-    let server = Server::start()?;
+    let server = serving()?;
     let polls = Polls::measured(&server)?;
     polls.print();
     Ok(told(&polls.rows()))
 }
 
 impl Polls {
-    fn measured(server: &Server) -> Result<Self, Box<dyn Error>> {
+    fn measured(server: &Process) -> Result<Self, Box<dyn Error>> {
         let mut polls = Self::default();
         for _ in 0..ROUNDS {
             for poller in &POLLERS {
-                let taken = server.client(poller.name, &POLLS.to_string())?;
+                let taken = client(server, poller.name, &POLLS.to_string())?;
                 let each = taken.requests as f64;
                 let cpu = polls.cpu.entry(poller.name).or_default();
                 cpu.push(taken.cpu_us / each);
@@ -157,7 +133,7 @@ impl Polls {
         }
         for poller in &POLLERS {
             let [short, long] = [COUNTED, 3 * COUNTED].map(|polls| {
-                instructions(&["client", poller.name, &server.address, &polls.to_string()])
+                instructions(&["client", poller.name, server.address(), &polls.to_string()])
             });
             let each = (long - short) as f64 / (2 * COUNTED) as f64;
             polls.counted.insert(poller.name, each);
@@ -240,11 +216,11 @@ fn uploads(mib: u64) -> Result<ExitCode, Box<dyn Error>> {
     }
     drop(file);
     let path = path.to_str().ok_or("an odd path")?;
-    let server = Server::start()?;
+    let server = serving()?;
     let (mut cpu, mut growth) = (Figures::new(), Figures::new());
     for _ in 0..ROUNDS {
         for uploader in &UPLOADERS {
-            let taken = server.client(uploader.name, path)?;
+            let taken = client(&server, uploader.name, path)?;
             let seconds = taken.cpu_us / 1e6 * 1024.0 / mib as f64;
             cpu.entry(uploader.name).or_default().push(seconds);
             growth

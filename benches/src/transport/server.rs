@@ -3,9 +3,65 @@
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read as _, Write as _, copy, sink};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::decode::TASK_JSON;
+
+/// A server in a process of its own, so that what it takes is not taken for the client's. It ends with this value.
+#[derive(Debug)]
+pub struct Process {
+    process: Child,
+    said: BufReader<ChildStdout>,
+    address: String,
+}
+
+impl Process {
+    /// Starts the program that a command runs, which prints its address first, and serves until its input ends.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(command: &mut Command) -> std::io::Result<Self> {
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.spawn()?;
+        let output = process.stdout.take();
+        let output = output.ok_or_else(|| std::io::Error::other("it has no output"))?;
+        let mut said = BufReader::new(output);
+        let mut address = String::new();
+        said.read_line(&mut address)?;
+        Ok(Self {
+            process,
+            said,
+            address: address.trim().to_owned(),
+        })
+    }
+
+    /// Returns host and port.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Ends it; returns what it prints at the end.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub fn end(mut self) -> std::io::Result<String> {
+        drop(self.process.stdin.take());
+        let mut rest = String::new();
+        self.said.read_to_string(&mut rest)?;
+        self.process.wait()?;
+        Ok(rest)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
 
 /// How often each task was asked for.
 type Asked = Arc<Mutex<HashMap<String, u64>>>;

@@ -161,29 +161,14 @@ impl<K: Clone + Ord, P: Provider> FleetDriver<K, P> {
                     id,
                     event,
                 } => {
-                    let Some(key) = self.fleet.key(member).cloned() else {
-                        continue;
-                    };
                     self.fleet.taken(member, no);
-                    let task = self.fleet.task(member).and_then(Task::id);
-                    trace::reported(&Span::none(), task, &event);
                     let event = NumberedEvent::new(id, Arc::unwrap_or_clone(event));
-                    if let Some(hook) = self.hooks.get_mut(&key).and_then(|h| h.on_event.as_mut()) {
-                        hook(&event);
+                    if let Some(key) = self.tell(member, &event) {
+                        return FleetEffect::Report(key, FleetEvent::Event(event));
                     }
-                    return FleetEffect::Report(key, FleetEvent::Event(event));
                 }
                 FleetStep::Done { member } => {
-                    let Some(key) = self.fleet.key(member).cloned() else {
-                        continue;
-                    };
-                    let Some(task) = self.fleet.remove_member(member) else {
-                        continue;
-                    };
-                    self.hooks.remove(&key);
-                    let snapshot = task.snapshot();
-                    if let Some(outcome) = task.into_outcome() {
-                        trace::ended(&Span::none(), snapshot.intent(), &outcome);
+                    if let Some((key, outcome)) = self.take_out(member) {
                         return FleetEffect::Report(key, FleetEvent::Ended(outcome));
                     }
                 }
@@ -191,6 +176,29 @@ impl<K: Clone + Ord, P: Provider> FleetDriver<K, P> {
                 FleetStep::Wait { until } => return FleetEffect::Wait(until),
             }
         }
+    }
+
+    /// Calls the hook of a task with its event; returns the task's key.
+    fn tell(&mut self, member: MemberId, event: &NumberedEvent) -> Option<K> {
+        let key = self.fleet.key(member)?.clone();
+        let task = self.fleet.task(member).and_then(Task::id);
+        trace::reported(&Span::none(), task, &event.event);
+        let hooks = self.hooks.get_mut(&key);
+        if let Some(hook) = hooks.and_then(|hooks| hooks.on_event.as_mut()) {
+            hook(event);
+        }
+        Some(key)
+    }
+
+    /// Takes out a task that is over; returns its key and its outcome.
+    fn take_out(&mut self, member: MemberId) -> Option<(K, Outcome<P::Output>)> {
+        let key = self.fleet.key(member)?.clone();
+        let task = self.fleet.remove_member(member)?;
+        self.hooks.remove(&key);
+        let snapshot = task.snapshot();
+        let outcome = task.into_outcome()?;
+        trace::ended(&Span::none(), snapshot.intent(), &outcome);
+        Some((key, outcome))
     }
 
     /// Returns what to store, and where; `None` without a journal, or when there is nothing but an id that may be mistyped.
@@ -239,10 +247,9 @@ impl<K: Clone + Ord, P: Provider> FleetDriver<K, P> {
         report: Report<S>,
         now: Timestamp,
     ) {
-        match report {
-            Report::Reply(reply) => self.fleet.handle_response(member, id, reply, now),
-            Report::Failed(failure) => self.fleet.handle_failure(member, id, failure, now),
-            Report::Stream(..) => unreachable!("a fleet asks for its replies whole"),
+        match report.whole() {
+            Ok(reply) => self.fleet.handle_response(member, id, reply, now),
+            Err(failure) => self.fleet.handle_failure(member, id, failure, now),
         }
     }
 

@@ -57,10 +57,18 @@ impl<S> Report<S> {
 
     /// Reports to a call how its exchange ended.
     pub(crate) fn conclude<O: Operation>(self, call: &mut Call<O>, id: ExchangeId, now: Timestamp) {
+        match self.whole() {
+            Ok(reply) => call.handle_response(id, reply, now),
+            Err(failure) => call.handle_failure(id, failure, now),
+        }
+    }
+
+    /// Returns the report of an exchange whose reply was asked for whole: a stream, which nobody would read, is dropped.
+    pub(crate) fn whole(self) -> Result<Response, ExchangeFailure> {
         match self {
-            Self::Reply(reply) => call.handle_response(id, reply, now),
-            Self::Failed(failure) => call.handle_failure(id, failure, now),
-            Self::Stream(..) => unreachable!("a call asks for its reply whole"),
+            Self::Reply(reply) => Ok(reply),
+            Self::Failed(failure) => Err(failure),
+            Self::Stream(..) => Err(ExchangeFailure::abandoned()),
         }
     }
 

@@ -437,7 +437,6 @@ impl<K: Clone + Ord, P: Provider> Fleet<K, P> {
         can_begin: bool,
         budget: &OriginBudget,
     ) -> Option<FleetStep> {
-        let member = self.member_at(slot);
         let now = self.now;
         loop {
             let (_, task) = self.slots[slot as usize].member.as_mut()?;
@@ -466,39 +465,9 @@ impl<K: Clone + Ord, P: Provider> Fleet<K, P> {
                     self.queue(slot, Lane::GoingOn, now);
                     None
                 }
-                Step::Save { revision } => {
-                    self.place(slot, Place::Out(Out::Saving(revision)));
-                    Some(FleetStep::Save { member, revision })
-                }
-                Step::Send {
-                    id,
-                    request,
-                    limits,
-                } => {
-                    self.place(slot, Place::Out(Out::Sending(id)));
-                    Some(FleetStep::Send {
-                        member,
-                        id,
-                        request,
-                        limits,
-                    })
-                }
-                Step::Event { no, id, event } => {
-                    self.place(slot, Place::Out(Out::Telling(no)));
-                    Some(FleetStep::Event {
-                        member,
-                        no,
-                        id,
-                        event,
-                    })
-                }
                 Step::Wait { until, .. } => {
                     self.wait(slot, until);
                     None
-                }
-                Step::Done => {
-                    self.place(slot, Place::Out(Out::Over));
-                    Some(FleetStep::Done { member })
                 }
                 Step::InFlight { .. }
                 | Step::Open { .. }
@@ -507,8 +476,49 @@ impl<K: Clone + Ord, P: Provider> Fleet<K, P> {
                     self.give_up_foreign(slot, &step);
                     continue;
                 }
+                step => self.hand_out(slot, step),
             };
         }
+    }
+
+    /// Hands out the step of a task, which waits for its acknowledgement from now on.
+    fn hand_out(&mut self, slot: u32, step: Step) -> Option<FleetStep> {
+        let member = self.member_at(slot);
+        let (out, step) = match step {
+            Step::Save { revision } => {
+                (Out::Saving(revision), FleetStep::Save { member, revision })
+            }
+            Step::Send {
+                id,
+                request,
+                limits,
+            } => (
+                Out::Sending(id),
+                FleetStep::Send {
+                    member,
+                    id,
+                    request,
+                    limits,
+                },
+            ),
+            Step::Event { no, id, event } => (
+                Out::Telling(no),
+                FleetStep::Event {
+                    member,
+                    no,
+                    id,
+                    event,
+                },
+            ),
+            Step::Done => (Out::Over, FleetStep::Done { member }),
+            Step::Wait { .. }
+            | Step::InFlight { .. }
+            | Step::Open { .. }
+            | Step::Receive { .. }
+            | Step::Close { .. } => return None,
+        };
+        self.place(slot, Place::Out(out));
+        Some(step)
     }
 
     /// Reports what a driver before this one had under way: an exchange, or a stream.

@@ -86,7 +86,7 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
         env,
         // An exchange that is under way counts as abandoned after a resume.
         link: _,
-        // A resumed task takes its turn anew.
+        // A resumed task takes a number of its own.
         permit: _,
         out,
         clocks,

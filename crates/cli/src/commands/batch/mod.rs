@@ -46,17 +46,7 @@ pub(super) async fn batch(cx: &Cx, args: Batch) -> CliResult<Exit> {
 
 /// Runs all jobs that have no result yet.
 async fn all<P: Starts>(cx: &Cx, args: &Batch, jobs: Vec<Job>) -> CliResult<Exit> {
-    jobs::check::<P>(args, &jobs)?;
-    let setup = Setup {
-        cx: cx.clone(),
-        follow: args.follow(),
-    };
-    setup.following::<P>()?;
-    if cx.global.no_journal {
-        let what = "a batch knows by the journal what it has started";
-        return Err(CliError::new(Code::Usage, what)
-            .why("With --no-journal a second run of it would start everything again."));
-    }
+    let setup = setup::<P>(cx, args, &jobs)?;
     let (results, ended) = match &args.output {
         Some(path) => {
             let (results, ended) = Results::open(path, &args.file, &cx.out)?;
@@ -106,12 +96,28 @@ async fn all<P: Starts>(cx: &Cx, args: &Batch, jobs: Vec<Job>) -> CliResult<Exit
         ..
     } = driver;
     cx.out.still();
-    outcomes.abandon(&connection, begun.take_all());
+    outcomes.detach(&connection, begun.take_all());
     left::tell(&connection, &outcomes, halted.is_some()).await;
     if let Some(store) = &connection.store {
         store.prune();
     }
     outcomes.finish(cx, results.as_ref(), halted)
+}
+
+/// Returns how each job is followed, if all of them can be.
+fn setup<P: Starts>(cx: &Cx, args: &Batch, jobs: &[Job]) -> CliResult<Setup> {
+    jobs::check::<P>(args, jobs)?;
+    let setup = Setup {
+        cx: cx.clone(),
+        follow: args.follow(),
+    };
+    setup.following::<P>()?;
+    if cx.global.no_journal {
+        let what = "a batch knows by the journal what it has started";
+        return Err(CliError::new(Code::Usage, what)
+            .why("With --no-journal a second run of it would start everything again."));
+    }
+    Ok(setup)
 }
 
 /// How each job is followed.

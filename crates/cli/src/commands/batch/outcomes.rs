@@ -138,7 +138,7 @@ impl JobEnd {
     }
 
     /// Of a job that nobody waits for any longer.
-    fn abandoned<P: Platform>(connection: &Connection<P>, key: String, job: &BegunJob) -> Self {
+    fn detached<P: Platform>(connection: &Connection<P>, key: String, job: &BegunJob) -> Self {
         let task = job.reporter.task();
         let state = match task {
             Some(_) => State::Running,
@@ -278,13 +278,13 @@ impl Outcomes {
     }
 
     /// Takes in the jobs that nobody waits for any longer.
-    pub(super) fn abandon<P: Platform>(
+    pub(super) fn detach<P: Platform>(
         &mut self,
         connection: &Connection<P>,
         begun: HashMap<String, BegunJob>,
     ) {
         for (key, job) in begun {
-            let end = JobEnd::abandoned(connection, key, &job);
+            let end = JobEnd::detached(connection, key, &job);
             if connection.out.is_json() {
                 connection.out.line(end.line(connection));
             }

@@ -14,12 +14,12 @@ use crate::time::Timestamp;
 /// It can always be read. Whoever changes it makes the stream, so what only looks for something to change asks
 /// [`used`](Self::used) first.
 #[derive(Debug)]
-pub(in crate::task) enum StreamRegion {
-    /// Nothing has happened: no event came, and no stream was opened. On a platform without events it stays so. A stream is
-    /// opened at `due`.
-    Unused { due: Timestamp },
-    /// A stream was opened, or an event came.
-    Used(Box<Stream>),
+pub(in crate::task) struct StreamRegion {
+    /// When the first stream is opened, as long as there is none.
+    due: Timestamp,
+    /// None as long as nothing has happened: no event came, and no stream was opened. On a platform without events it stays
+    /// so.
+    stream: Option<Box<Stream>>,
 }
 
 /// What is read while nothing has happened.
@@ -30,16 +30,16 @@ impl StreamRegion {
     pub(in crate::task) fn new(after: Option<EventSeq>, now: Timestamp) -> Self {
         match after {
             Some(_) => Self::from(Stream::new(after, now)),
-            None => Self::Unused { due: now },
+            None => Self {
+                due: now,
+                stream: None,
+            },
         }
     }
 
     /// Returns the stream, unless nothing has happened in it.
     pub(in crate::task) fn used(&mut self) -> Option<&mut Stream> {
-        match self {
-            Self::Unused { .. } => None,
-            Self::Used(stream) => Some(stream),
-        }
+        self.stream.as_deref_mut()
     }
 
     /// Returns the end that an event claims and no read has confirmed.
@@ -49,12 +49,12 @@ impl StreamRegion {
 
     /// Returns when the stream is opened, while it is closed.
     pub(in crate::task) fn closed_until(&self) -> Option<Timestamp> {
-        match self {
-            Self::Unused { due } => Some(*due),
-            Self::Used(stream) => match stream.state {
-                StreamState::Closed { due } => Some(due),
-                _ => None,
-            },
+        let Some(stream) = &self.stream else {
+            return Some(self.due);
+        };
+        match stream.state {
+            StreamState::Closed { due } => Some(due),
+            _ => None,
         }
     }
 
@@ -65,18 +65,17 @@ impl StreamRegion {
 
     /// Notes that the driver has taken an event.
     pub(in crate::task) fn taken(&mut self, event: Arc<Event>) {
-        match self {
-            // An event of our own leaves no trace here.
-            Self::Unused { .. } if !matches!(*event, Event::Provider(_)) => {}
-            _ => self.make().taken(event),
+        // An event of our own leaves no trace where nothing has happened.
+        if self.stream.is_some() || matches!(*event, Event::Provider(_)) {
+            self.make().taken(event);
         }
     }
 
     /// Adds the stream to the stored form of its task.
     pub(in crate::task) fn store(&self, saved: &mut Saved) {
         Stream::store(self, saved);
-        if let Self::Unused { due } = self {
-            saved.stream.due = Some(*due);
+        if self.stream.is_none() {
+            saved.stream.due = Some(self.due);
         }
     }
 
@@ -88,7 +87,7 @@ impl StreamRegion {
         };
         if saved.event_seq.is_none() && saved.stream == nothing {
             let due = saved.stream.due.map_or(time.now(), |due| time.due(due));
-            return Self::Unused { due };
+            return Self { due, stream: None };
         }
         let mut stream = Stream::new(saved.event_seq, time.now());
         stream.restore(saved, time);
@@ -96,19 +95,18 @@ impl StreamRegion {
     }
 
     fn make(&mut self) -> &mut Stream {
-        if let Self::Unused { due } = self {
-            *self = Self::from(Stream::new(None, *due));
-        }
-        match self {
-            Self::Used(stream) => stream,
-            Self::Unused { .. } => unreachable!("it was made above"),
-        }
+        let first = || Box::new(Stream::new(None, self.due));
+        self.stream.get_or_insert_with(first)
     }
 }
 
 impl From<Stream> for StreamRegion {
+    /// Takes the stream by which a task was started: it is open, or it is opened when it says so.
     fn from(stream: Stream) -> Self {
-        Self::Used(Box::new(stream))
+        Self {
+            due: Timestamp::MAX,
+            stream: Some(Box::new(stream)),
+        }
     }
 }
 
@@ -116,10 +114,7 @@ impl Deref for StreamRegion {
     type Target = Stream;
 
     fn deref(&self) -> &Stream {
-        match self {
-            Self::Unused { .. } => &UNUSED,
-            Self::Used(stream) => stream,
-        }
+        self.stream.as_deref().unwrap_or(&UNUSED)
     }
 }
 
