@@ -15,12 +15,13 @@ use super::{Follow, OnApproval, label, time};
   taskward batch jobs.jsonl --agent invoice --limit 64 -o results.jsonl --timeout 2h
   taskward batch jobs.jsonl --json | jq 'select(.exit == 3) | .key'
 
-A job is a line: {\"key\": \"order-17\", \"text\": \"Convert 5.\", \"files\": [\"a.pdf;name=order.pdf\"]}. The key is its name, and
-a job is started once under it: run again, a batch goes on, and starts only what was never started. Other fields, as the
-options of run: agent, output_schema, instructions (Nanonets), data (A2A), input, workspace, subject (Agent Harness),
-metadata (Agent Harness, A2A).
+A job is a line: {\"key\": \"order-17\", \"text\": \"Convert 5.\", \"files\": [\"a.pdf\"]}. The key
+is its name, and a job is started once under it: run again, a batch goes on, and starts only what
+was never started. Other fields, as the options of run: agent, output_schema, instructions
+(Nanonets), data (A2A), input, workspace, subject (Agent Harness), metadata (Agent Harness, A2A).
 
-Nobody is asked on the terminal: a task that asks is left waiting, and listed at the end with the command that answers it.")]
+Nobody is asked on the terminal: a task that asks is left waiting, and listed at the end with the
+command that answers it.")]
 pub(crate) struct Batch {
     /// The jobs: a file of JSON lines, each with its key
     #[arg(value_name = "FILE")]
