@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use crate::common::{Ended, World};
 
@@ -32,8 +33,14 @@ fn world() -> World {
     let world = World::new();
     let journal = path(&world, "a name");
     fs::create_dir_all(journal.parent().expect("a folder")).expect("a folder");
+    let mut written = SystemTime::now();
     for (name, bytes) in ENTRIES {
         fs::write(path(&world, name), bytes).expect("written");
+        let file = fs::File::options().append(true).open(path(&world, name));
+        let file = file.expect("it was written");
+        file.set_modified(written).expect("a time");
+        // They are listed with the newest first.
+        written -= Duration::from_secs(1);
     }
     world
 }
