@@ -3,6 +3,8 @@
 //! Each line ends with a checksum of itself and of the lines before it. It is there against mistakes, not against malice: a
 //! line that was edited, lost or moved is named instead of being believed.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -21,16 +23,12 @@ pub struct Recording {
 }
 
 /// Why a recording cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecordingError {
     /// It is no recording, or one of a later version.
-    #[error("line 1 is no head of a recording of version {VERSION}: {0}")]
     Head(String),
     /// A line is not what was written.
-    #[error(
-        "line {line} was changed, or a line before it is missing: its checksum is {has}, and should be {expected}"
-    )]
     Changed {
         /// Its number, from 1.
         line: usize,
@@ -40,7 +38,6 @@ pub enum RecordingError {
         expected: String,
     },
     /// A line cannot be read.
-    #[error("line {line} cannot be read: {why}")]
     Line {
         /// Its number, from 1.
         line: usize,
@@ -48,9 +45,34 @@ pub enum RecordingError {
         why: String,
     },
     /// The end is missing.
-    #[error("the end is missing: the recording was cut after line {0}")]
     Cut(usize),
 }
+
+impl fmt::Display for RecordingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Head(why) => write!(
+                f,
+                "line 1 is no head of a recording of version {VERSION}: {why}"
+            ),
+            Self::Changed {
+                line,
+                has,
+                expected,
+            } => write!(
+                f,
+                "line {line} was changed, or a line before it is missing: its checksum is {has}, and should be {expected}"
+            ),
+            Self::Line { line, why } => write!(f, "line {line} cannot be read: {why}"),
+            Self::Cut(line) => write!(
+                f,
+                "the end is missing: the recording was cut after line {line}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for RecordingError {}
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

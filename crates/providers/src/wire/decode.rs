@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{DeserializeOwned, DeserializeSeed};
@@ -10,20 +11,17 @@ use super::{
 };
 
 /// Why a body could not be read. No message quotes the body.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// Nothing, or only white space.
-    #[error("the body is empty")]
     Empty,
     /// JSON that ends too early.
-    #[error("the body ends in the middle of its JSON, after {len} bytes")]
     Truncated {
         /// How long the body is.
         len: usize,
     },
     /// No JSON.
-    #[error("the body is {}, not JSON ({message})", if *resembles_html { "HTML or XML" } else { "something else" })]
     NotJson {
         /// Whether the body starts with a tag, as the pages of proxies do.
         resembles_html: bool,
@@ -31,27 +29,51 @@ pub enum DecodeError {
         message: String,
     },
     /// Text in a charset that JSON is not sent in.
-    #[error("the body is in {name}, not in UTF-8")]
     Charset {
         /// The charset's name, from its byte order mark.
         name: &'static str,
     },
     /// JSON with something behind it.
-    #[error("the body goes on after its JSON")]
     TrailingData,
     /// More nesting than the parser follows.
-    #[error("the body's JSON is nested too deeply")]
     TooDeep,
     /// JSON that is not what was expected.
-    #[error("{message}")]
     Shape {
         /// Which type misses which field, or holds what instead.
         message: String,
     },
     /// JSON that names another task than the one that was asked about. Nothing of it is reported.
-    #[error("it names another task than the one that was asked about")]
     Foreign,
 }
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the body is empty"),
+            Self::Truncated { len } => write!(
+                f,
+                "the body ends in the middle of its JSON, after {len} bytes"
+            ),
+            Self::NotJson {
+                resembles_html,
+                message,
+            } => {
+                let what = match resembles_html {
+                    true => "HTML or XML",
+                    false => "something else",
+                };
+                write!(f, "the body is {what}, not JSON ({message})")
+            }
+            Self::Charset { name } => write!(f, "the body is in {name}, not in UTF-8"),
+            Self::TrailingData => f.write_str("the body goes on after its JSON"),
+            Self::TooDeep => f.write_str("the body's JSON is nested too deeply"),
+            Self::Shape { message } => f.write_str(message),
+            Self::Foreign => f.write_str("it names another task than the one that was asked about"),
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}
 
 /// Reads a reply's body: [`repair`], then the tolerant rules of this module.
 ///
