@@ -27,7 +27,7 @@ const FLAVOURS: [Flavour; 2] = [
         mebibytes: 2.9,
         needs: "",
         program: "fn main() {\n    let client = taskward::blocking::Client::<taskward::nanonets::Nanonets>::builder()\n        \
-                  .api_key(std::env::args().nth(1).unwrap_or_default())\n        .build().expect(\"a client\");\n    \
+                  .api_key(std::env::args().nth(1).unwrap_or_default().into())\n        .build().expect(\"a client\");\n    \
                   println!(\"{:?}\", client.attach(\"task\").wait());\n}\n",
     },
     Flavour {
@@ -38,7 +38,7 @@ const FLAVOURS: [Flavour; 2] = [
         needs: "tokio = { version = \"1\", features = [\"rt\", \"net\", \"time\"] }\n",
         program: "fn main() {\n    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect(\"a runtime\");\n    \
                   runtime.block_on(async {\n        let client = taskward::Client::<taskward::nanonets::Nanonets>::builder()\n            \
-                  .api_key(std::env::args().nth(1).unwrap_or_default())\n            .build().expect(\"a client\");\n        \
+                  .api_key(std::env::args().nth(1).unwrap_or_default().into())\n            .build().expect(\"a client\");\n        \
                   println!(\"{:?}\", client.attach(\"task\").await);\n    });\n}\n",
     },
 ];
