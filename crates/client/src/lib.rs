@@ -26,6 +26,7 @@ mod blocking;
 mod client;
 pub mod clock;
 pub mod connection;
+mod digest;
 mod driver;
 mod entropy;
 mod exchange;

@@ -6,11 +6,11 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
 use taskward_core::{
     Body, Cause, Error, ErrorKind, Fingerprint, Segment, Source, SourceKey, Stamp, StartAgainError,
 };
 
+use crate::digest::Sha256;
 use crate::failure::TransportFailure;
 
 /// How much of a file is read at once for its fingerprint.
@@ -94,12 +94,6 @@ pub(crate) fn compare(
     Ok(())
 }
 
-/// Returns a digest as it is stored.
-fn hex(hash: Sha256) -> String {
-    let digest = hash.finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Returns a file's absolute path and its content.
 fn fingerprint(path: &Path, file: &mut File) -> io::Result<Fingerprint> {
     let mut hash = Sha256::new();
@@ -114,7 +108,7 @@ fn fingerprint(path: &Path, file: &mut File) -> io::Result<Fingerprint> {
     }
     Ok(Fingerprint {
         path: std::path::absolute(path)?,
-        sha256: hex(hash),
+        sha256: hash.hex(),
     })
 }
 
@@ -277,7 +271,7 @@ impl Opened {
         if self.left == 0
             && let Some((then, hash)) = self.content.take()
             && self.len > 0
-            && hex(hash) != then
+            && hash.hex() != then
         {
             return Err(TransportFailure::new(
                 Cause::SourceChanged,

@@ -80,17 +80,17 @@ fn broken(why: impl std::fmt::Display) -> ConfigError {
 
 /// Returns what encrypts. Features add up: whoever asks for aws-lc-rs beside somebody who asks for ring gets ring.
 #[cfg(feature = "ring")]
-fn provider() -> Result<Arc<CryptoProvider>, ConfigError> {
+pub(crate) fn provider() -> Result<Arc<CryptoProvider>, ConfigError> {
     Ok(Arc::new(rustls::crypto::ring::default_provider()))
 }
 
 #[cfg(all(feature = "aws-lc-rs", not(feature = "ring")))]
-fn provider() -> Result<Arc<CryptoProvider>, ConfigError> {
+pub(crate) fn provider() -> Result<Arc<CryptoProvider>, ConfigError> {
     Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
 }
 
 #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
-fn provider() -> Result<Arc<CryptoProvider>, ConfigError> {
+pub(crate) fn provider() -> Result<Arc<CryptoProvider>, ConfigError> {
     Err(broken(
         "this build has nothing that encrypts; build it with feature ring or aws-lc-rs",
     ))

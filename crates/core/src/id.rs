@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use hmac_sha256::Hash as Sha256;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::build_error::BuildError;
 use crate::needles::is_redacted;

@@ -2,7 +2,7 @@
 //! exact length known before the first byte is read.
 
 use bytes::{Bytes, BytesMut};
-use sha2::{Digest as _, Sha256};
+use hmac_sha256::Hash as Sha256;
 
 use crate::build_error::BuildError;
 use crate::seed::{Seed, hex};
@@ -141,7 +141,7 @@ impl Form {
     pub(crate) fn with_boundary(mut self, seed: &Seed) -> Self {
         let mut hash = Sha256::new();
         self.digest(&mut hash);
-        let digest: [u8; 32] = hash.finalize().into();
+        let digest = hash.finalize();
         for attempt in 0u8.. {
             let boundary = format!(
                 "taskward-{}",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use sha2::{Digest as _, Sha256};
+use hmac_sha256::Hash as Sha256;
 
 use crate::error::{Error, ErrorKind};
 use crate::lenient::LenientList;
@@ -172,7 +172,7 @@ impl<O: List + Clone> Pages<O> {
 }
 
 fn digest(cursor: &str) -> [u8; 16] {
-    let whole = Sha256::digest(cursor);
+    let whole = Sha256::hash(cursor.as_bytes());
     let mut half = [0; 16];
     half.copy_from_slice(&whole[..16]);
     half

@@ -3,10 +3,10 @@
 
 use std::fmt::Debug;
 
+use hmac_sha256::Hash as Sha256;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use crate::build_error::BuildError;
 use crate::error::{ApiError, ReadError, ReadErrorKind};
@@ -303,7 +303,7 @@ impl MatchCriteria {
     }
 
     fn digest_of(text: &str) -> String {
-        hex(&Sha256::digest(text.trim())[..16])
+        hex(&Sha256::hash(text.trim().as_bytes())[..16])
     }
 }
 

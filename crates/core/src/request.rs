@@ -3,10 +3,10 @@
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
+use hmac_sha256::Hash as Sha256;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use crate::build_error::BuildError;
 use crate::key::IdempotencyKey;
@@ -287,7 +287,7 @@ impl Request {
                 Frozen::Source(source) => source.digest(&mut hash),
             }),
         }
-        hex(&<[u8; 32]>::from(hash.finalize()))
+        hex(&hash.finalize())
     }
 
     /// Fixes the random parts of the body, so that every attempt sends the same bytes.

@@ -1,6 +1,6 @@
 //! Randomness as a value: everything random is derived from one [`Seed`] that the adapter draws.
 
-use sha2::{Digest as _, Sha256};
+use hmac_sha256::Hash as Sha256;
 
 /// 32 bytes of fresh entropy, which the adapter draws when a task or a call is created.
 ///
@@ -22,7 +22,7 @@ impl Seed {
         hash.update([label.len() as u8]);
         hash.update(label);
         hash.update(bound_to);
-        let digest: [u8; 32] = hash.finalize().into();
+        let digest = hash.finalize();
         let mut out = [0; 16];
         out.copy_from_slice(&digest[..16]);
         out

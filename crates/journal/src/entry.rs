@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use hmac_sha256::Hash as Sha256;
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 use taskward_core::{Snapshot, TaskId, Timestamp};
 
 /// The prefix of the name of an entry whose task was only followed.
