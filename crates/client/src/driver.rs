@@ -10,11 +10,10 @@ use taskward_core::{
     OriginBudget, Outcome, Provider, Question, QuestionId, Reply, Request, RequestPurpose,
     Revision, RunResult, Snapshot, Status, Step, Task, TaskId, Timestamp, WaitReason,
 };
-use tracing::Span;
 
 use crate::reply::Report;
 use crate::requests::{HandleCommand, HandleRequest};
-use crate::trace::{self, Pause};
+use crate::trace::{self, Pause, Span};
 
 /// A followed task.
 pub(crate) struct TaskDriver<P: Provider> {

@@ -9,11 +9,10 @@ use http::HeaderValue;
 use taskward_core::{
     Credential, ExchangeFailure, Head, Limits, Origin, Request, Response, StreamRedactor,
 };
-use tracing::Span;
 
 use crate::clock::later;
 use crate::reply::{self, BodyCollector, BodyPlan, Report, StreamMode};
-use crate::trace;
+use crate::trace::{self, Span};
 use crate::transport::{BodyReading, StreamCloser, TransportFailure, TransportRequest};
 use crate::turns::Turns;
 
@@ -137,17 +136,7 @@ impl<T> ExchangeSteps<T> {
     pub(crate) fn conclude<S>(&self, result: Result<Report<S>, ExchangeFailure>) -> Report<S> {
         let mut report = result.unwrap_or_else(Report::Failed);
         report.clean(self.endpoint.credential.as_ref());
-        let (status, detail) = report.summary();
-        trace::replied(&self.span, status, self.started.elapsed());
-        tracing::debug!(
-            parent: &self.span,
-            method = %self.asked.method(),
-            target = %self.asked.target(),
-            status,
-            detail,
-            ms = self.started.elapsed().as_millis(),
-            "exchange"
-        );
+        trace::replied(&self.span, &self.asked, &report, self.started.elapsed());
         report
     }
 

@@ -9,14 +9,13 @@ use taskward_core::{
     NumberedEvent, OriginBudget, Outcome, Provider, Question, QuestionId, RequestPurpose, Revision,
     Snapshot, Status, Task, TaskId, Timestamp,
 };
-use tracing::Span;
 
 use crate::client::{Client, Flavour};
 use crate::driver::NewExchange;
 use crate::reply::Report;
 use crate::run::{FleetTask, Run};
 use crate::running::OnEvent;
-use crate::trace;
+use crate::trace::{self, Span};
 use crate::transport::Transport;
 
 /// How long after a failure the state of a task is stored again.

@@ -1,4 +1,4 @@
-//! What a reply's head says about its body, how much of a body is collected, and what of both may be shown.
+//! What a reply's head says about its body, and how much of a body is collected.
 
 use std::time::Instant;
 
@@ -16,8 +16,6 @@ use crate::failure::TransportFailure;
 pub const MAX_HEAD: usize = 64 * 1024;
 /// Bytes read of a refusal's body.
 const MAX_ERROR_BODY: u64 = 64 * 1024;
-/// Characters that a log shows of a web page that came in place of an answer.
-const MAX_PAGE: usize = 200;
 
 /// How one exchange ended; `S` is the adapter's open stream.
 #[derive(Debug)]
@@ -71,36 +69,6 @@ impl<S> Report<S> {
             Self::Stream(..) => Err(ExchangeFailure::abandoned()),
         }
     }
-
-    /// Status (0 without a head) and further words, for a log; of a report that was [cleaned](Self::clean).
-    #[must_use]
-    pub(crate) fn summary(&self) -> (u16, String) {
-        match self {
-            Self::Reply(reply) => (reply.status().as_u16(), page(reply)),
-            Self::Stream(head, _) => (head.status.as_u16(), "stream".to_owned()),
-            Self::Failed(failure) => (
-                failure.head().map_or(0, |head| head.status.as_u16()),
-                failure.to_string(),
-            ),
-        }
-    }
-}
-
-/// Returns the beginning of a web page that came instead of an answer: a proxy's, or the network's login. No other body
-/// is shown, since answers are nobody else's business.
-fn page(reply: &Response) -> String {
-    let start = reply.body.trim_ascii_start();
-    if !start.starts_with(b"<") {
-        return String::new();
-    }
-    let text = String::from_utf8_lossy(&start[..start.len().min(4 * MAX_PAGE)]);
-    let shown = text.chars().take(MAX_PAGE).map(|c| match c {
-        c if c.is_control() => ' ',
-        // Bidirectional controls turn lines of a terminal around.
-        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => ' ',
-        c => c,
-    });
-    shown.collect()
 }
 
 /// Returns the head of a reply as it came, without the key.
@@ -263,27 +231,5 @@ impl BodyCollector {
     /// Takes what was collected.
     pub(crate) fn take_bytes(&mut self) -> Bytes {
         std::mem::take(&mut self.whole).freeze()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use taskward_core::SecretString;
-
-    /// Rows: B11.
-    #[test]
-    fn a_log_shows_the_beginning_of_a_page_and_nothing_of_an_answer() {
-        let credential = Credential::bearer(&SecretString::from("canary-key")).expect("a key");
-        let words = |body: &str| {
-            let mut report = Report::<()>::Reply(Response::new(StatusCode::OK, body.to_owned()));
-            report.clean(Some(&credential));
-            report.summary().1
-        };
-        let page = format!("\n<html>\u{1b}[31m\u{202e}canary-key{}", "x".repeat(300));
-        let shown = words(&page);
-        assert!(shown.starts_with("<html> [31m [key]xxx"), "{shown}");
-        assert_eq!(shown.chars().count(), MAX_PAGE);
-        assert_eq!(words(r#"{"status":"completed"}"#), "");
     }
 }

@@ -12,6 +12,7 @@ use taskward_core::{
 
 use crate::digest::Sha256;
 use crate::failure::TransportFailure;
+use crate::trace;
 
 /// How much of a file is read at once for its fingerprint.
 const HASHED_PIECE: usize = 128 * 1024;
@@ -279,11 +280,7 @@ impl Opened {
             ));
         }
         if done > 0 && self.left == 0 && self.has_grown() {
-            tracing::warn!(
-                file = self.name,
-                bytes = self.len,
-                "the file grew while it was sent; it was sent as long as it was"
-            );
+            trace::grown(&self.name, self.len);
         }
         Ok(done)
     }

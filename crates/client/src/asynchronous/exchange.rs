@@ -6,10 +6,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use taskward_core::{ExchangeFailure, Head, Limits, Request};
-use tracing::Span;
 
 use crate::exchange::{self, AfterHead, Endpoint, ExchangeSteps, whole};
 use crate::reply::{self, BodyCollector, StreamMode};
+use crate::trace::Span;
 use crate::transport::{AsyncBody as _, AsyncTransport, BodyReading, ProgressCell, Transport};
 use crate::turns::{STUCK, Turn, Waiting};
 

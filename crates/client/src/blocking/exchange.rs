@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use taskward_core::{ExchangeFailure, Limits, Request};
-use tracing::Span;
 
 use crate::exchange::{self, AfterHead, Endpoint, ExchangeSteps, whole};
 use crate::reply::{self, StreamMode};
+use crate::trace::Span;
 use crate::transport::{
     BlockingBody as _, BlockingTransport, BodyReading, ProgressCell, StreamCloser, Transport,
 };
