@@ -54,6 +54,7 @@ impl OriginBudget {
     }
 
     /// Reserves the right to send a request, in turn; `None` as long as requests need not wait for one.
+    #[inline]
     pub(crate) fn reserve(&self, now: Timestamp) -> Option<Permit> {
         self.rate.reserve(now)
     }
@@ -69,10 +70,15 @@ impl OriginBudget {
             Ok(reply) => Some(reply.head.status),
             Err(failure) => failure.head().map(|head| head.status),
         };
-        let reception = match status {
-            Some(status) if is_one_too_many(status) => Reception::Refused,
-            Some(status) if !status.is_server_error() => Reception::Accepted,
-            Some(_) | None => return,
+        let Some(status) = status else {
+            return;
+        };
+        let reception = if is_one_too_many(status) {
+            Reception::Refused
+        } else if status.is_server_error() {
+            return;
+        } else {
+            Reception::Accepted
         };
         self.rate.observe(reception, sent, now);
     }
@@ -98,7 +104,7 @@ impl OriginBudget {
 
     /// Gives back what a success is worth.
     pub(crate) fn succeeded(&self) {
-        let give = |tokens: u32| Some((tokens + SUCCESS).min(FULL));
+        let give = |tokens: u32| (tokens < FULL).then(|| (tokens + SUCCESS).min(FULL));
         let (order, load) = (Ordering::Relaxed, Ordering::Relaxed);
         let _ = self.tokens.fetch_update(order, load, give);
     }

@@ -127,21 +127,19 @@ pub(crate) enum Kind {
 impl LimitTable {
     /// Returns the limits of one exchange of this safety that must end within `left`.
     pub(crate) fn of(&self, kind: Kind, safety: Safety, left: Option<Duration>) -> Limits {
-        let head = match kind {
-            Kind::Status => self.status_head,
-            Kind::Plain | Kind::WholeStream | Kind::OpenStream => self.head,
-            Kind::Upload => self.upload_head,
-        };
         // A body that drips in below its idle limit must end, too; an upload may take as long as it makes progress.
-        let total = match kind {
-            Kind::Status => Some(self.status_total),
-            Kind::Plain => Some(self.with_body(head, self.idle.saturating_mul(10))),
-            Kind::OpenStream => Some(self.with_body(head, self.idle)),
-            Kind::Upload | Kind::WholeStream => None,
-        };
-        let idle = match kind {
-            Kind::WholeStream | Kind::OpenStream => self.stream_idle,
-            Kind::Status | Kind::Plain | Kind::Upload => self.idle,
+        let (head, idle, total) = match kind {
+            Kind::Status => (self.status_head, self.idle, Some(self.status_total)),
+            Kind::Plain => {
+                let total = self.with_body(self.head, self.idle.saturating_mul(10));
+                (self.head, self.idle, Some(total))
+            }
+            Kind::Upload => (self.upload_head, self.idle, None),
+            Kind::WholeStream => (self.head, self.stream_idle, None),
+            Kind::OpenStream => {
+                let total = self.with_body(self.head, self.idle);
+                (self.head, self.stream_idle, Some(total))
+            }
         };
         let connection = match kind {
             Kind::OpenStream => ConnectionUse::Dedicated,

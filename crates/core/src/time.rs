@@ -37,13 +37,23 @@ impl Timestamp {
     /// Returns the moment `wait` later; saturates.
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {
-        Self(self.0.saturating_add(millis(wait)))
+        self.after_millis(millis(wait))
+    }
+
+    /// Returns the moment `wait` milliseconds later; saturates.
+    pub(crate) fn after_millis(self, wait: u64) -> Self {
+        Self(self.0.saturating_add(wait))
     }
 
     /// Returns the time from `earlier` to `self`; zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(self.0.get().saturating_sub(earlier.0.get()))
+        Duration::from_millis(self.millis_since(earlier))
+    }
+
+    /// Returns the same in milliseconds.
+    pub(crate) const fn millis_since(self, earlier: Self) -> u64 {
+        self.0.get().saturating_sub(earlier.0.get())
     }
 }
 

@@ -115,17 +115,19 @@ impl Rate {
     }
 
     /// Gives out the next number; `None` as long as there is no rate.
+    #[inline]
     pub(super) fn reserve(self: &Arc<Self>, now: Timestamp) -> Option<Permit> {
-        if !self.is_limited() {
-            return None;
-        }
+        self.is_limited().then(|| self.next_permit(now))
+    }
+
+    fn next_permit(self: &Arc<Self>, now: Timestamp) -> Permit {
         let mut state = self.state();
         state.call(now);
         state.issued += 1;
-        Some(Permit {
+        Permit {
             number: state.issued,
             rate: Some(self.clone()),
-        })
+        }
     }
 
     /// Notes what the server did with a request that was sent at `sent`.
@@ -134,10 +136,10 @@ impl Rate {
         state.window.note(reception, now);
         match reception {
             Reception::Accepted => state.grow(),
-            Reception::Refused => state.reduce(sent, now),
-        }
-        if state.per_second > 0 {
-            self.is_limited.store(true, Ordering::Relaxed);
+            Reception::Refused => {
+                state.reduce(sent, now);
+                self.is_limited.store(true, Ordering::Relaxed);
+            }
         }
     }
 }
@@ -162,7 +164,7 @@ impl PartialEq for Rate {
 impl State {
     /// Calls the numbers that are due by now.
     fn call(&mut self, now: Timestamp) {
-        let elapsed = passed(self.called_at, now).min(LONGEST_CREDIT);
+        let elapsed = now.millis_since(self.called_at).min(LONGEST_CREDIT);
         self.called_at = self.called_at.max(now);
         self.called += self.per_second * elapsed / SECOND;
         let kept = (self.per_second * KEPT / SECOND).max(SPARE);
@@ -180,7 +182,7 @@ impl State {
 
     fn reduce(&mut self, sent: Timestamp, now: Timestamp) {
         let is_first = self.per_second == 0;
-        let is_new = sent > self.reduced_at && passed(self.reduced_at, now) >= SECOND;
+        let is_new = sent > self.reduced_at && now.millis_since(self.reduced_at) >= SECOND;
         if !is_first && !is_new {
             return;
         }
@@ -202,14 +204,9 @@ impl State {
     }
 }
 
-/// Returns how many milliseconds passed; none if the clock went back.
-fn passed(since: Timestamp, now: Timestamp) -> u64 {
-    now.as_millis().saturating_sub(since.as_millis())
-}
-
 impl Window {
     fn note(&mut self, reception: Reception, now: Timestamp) {
-        let age = passed(self.begun, now);
+        let age = now.millis_since(self.begun);
         if age >= SECOND {
             self.before = match age < 2 * SECOND {
                 true => self.now,
@@ -433,7 +430,7 @@ mod tests {
                 }
                 Counting::Windows => {}
                 Counting::Bucket => {
-                    let added = passed(self.asked_at, now) * LIMIT;
+                    let added = now.millis_since(self.asked_at) * LIMIT;
                     self.left = (self.left + added).min(LIMIT * ONE);
                 }
             }

@@ -217,6 +217,11 @@ impl Cancel {
         }
     }
 
+    /// Returns whether nobody has ever asked for the task to be stopped.
+    pub(super) fn is_unused(&self) -> bool {
+        self.state == CancelState::NotRequested && self.detaching.is_none()
+    }
+
     /// Returns when the request to stop the task is due, if one waits.
     pub(super) fn due(&self) -> Option<Timestamp> {
         match self.state {
@@ -300,6 +305,7 @@ impl Cancel {
     }
 
     /// Notes a read of the task: a refusal was one only if the task is not over.
+    #[inline]
     pub(super) fn see(&mut self, is_over: bool, out: &mut Outbox) {
         if let Some(failure) = self.doubted.take()
             && !is_over

@@ -110,6 +110,7 @@ impl<P: Provider> Follow<P> {
     }
 
     /// Runs the human's clock while a question or a review is open, and the agent's clock otherwise.
+    #[inline]
     pub(super) fn update_clock(&self, cx: &mut Cx<'_, P>) {
         let limit = if self.questions.wait_for_a_human() {
             TimeLimit::Waiting

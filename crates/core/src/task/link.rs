@@ -179,21 +179,11 @@ impl Link {
     }
 
     /// Notes the report for the exchange of this id; returns when it was sent, and `None` when it is not in flight.
+    #[inline]
     pub(super) fn reported(&mut self, id: ExchangeId, report: Report) -> Option<Timestamp> {
         let sent = self.in_flight().filter(|sent| sent.id == id)?;
         *self = Self::Reported(sent.purpose, sent.at, report);
         Some(sent.at)
-    }
-
-    /// Returns what the exchange that was reported was for and when it was sent, with its report, once.
-    pub(super) fn take_reported(&mut self) -> Option<(Purpose, Timestamp, Report)> {
-        match self {
-            Self::Reported(..) => match std::mem::take(self) {
-                Self::Reported(purpose, sent, report) => Some((purpose, sent, report)),
-                _ => None,
-            },
-            _ => None,
-        }
     }
 }
 
@@ -236,7 +226,6 @@ mod tests {
             link.in_flight().is_some(),
             "what was sent is not taken back"
         );
-        assert!(link.take_reported().is_none());
         assert_eq!(link.reported(ExchangeId(2), reply()), None, "another one");
         assert_eq!(link.reported(ExchangeId(1), reply()), Some(NOW));
         assert_eq!(
@@ -245,8 +234,6 @@ mod tests {
             "reported already"
         );
         assert!(link.is_busy() && link.in_flight().is_none());
-        assert!(link.take_reported().is_some() && link.take_reported().is_none());
-        assert!(!link.is_busy());
     }
 
     /// Rows: F17.

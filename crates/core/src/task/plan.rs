@@ -29,6 +29,7 @@ use super::stream::{OPENING, Stream};
 use super::writes::PendingWrite;
 
 /// The earliest of several exchanges that are due.
+#[derive(Debug, PartialEq)]
 pub(super) struct NextExchange<T> {
     pub(super) due: Timestamp,
     why: WaitReason,
@@ -67,13 +68,61 @@ impl<P: Provider> Task<P> {
     pub(super) fn decide(&mut self, budget: &OriginBudget) -> Step {
         self.judge(budget);
         loop {
+            let (next, readable) = match self.only_poll() {
+                Some(poll) => {
+                    debug_assert!(self.do_first(budget).is_none(), "nothing comes before it");
+                    (poll, None)
+                }
+                None => {
+                    if let Some(step) = self.do_first(budget) {
+                        return step;
+                    }
+                    (self.plan(), self.phase.stream().readable())
+                }
+            };
+            let step = match next.due_purpose(self.env.now) {
+                Ok(purpose) => match self.admit(purpose, budget) {
+                    Ok(()) => self.prepare(purpose),
+                    Err(later) => self.rest((later, WaitReason::Rate), readable),
+                },
+                Err(later) => self.rest(later, readable),
+            };
+            if let Some(step) = step {
+                return step;
+            }
+        }
+    }
+
+    /// Returns the next poll of a followed task for which that is all there is to do: nothing is to be stored, delivered,
+    /// written, read from a stream or given up. Most tasks are so for most of their time, and need not be asked about each.
+    fn only_poll(&self) -> Option<NextExchange<Purpose>> {
+        let Phase::Following(follow) = &self.phase else {
+            return None;
+        };
+        let is_quiet = self.out.is_empty()
+            && self.cancel.is_unused()
+            && self.link.in_flight().is_none()
+            && !self.clocks.has_run_out(self.env.now)
+            && follow.only_polls(&self.env);
+        is_quiet.then(|| {
+            let (due, why) = follow.poller.due(&self.env.policy);
+            let purpose = Some(Purpose::Read(follow.poller.planned().read));
+            let poll = NextExchange { due, why, purpose };
+            debug_assert_eq!(poll, self.plan(), "the poll is all that is planned");
+            poll
+        })
+    }
+
+    /// Does what comes before the next exchange; returns the step that it takes, if it takes one.
+    fn do_first(&mut self, budget: &OriginBudget) -> Option<Step> {
+        loop {
             if let Phase::Following(follow) = &mut self.phase
                 && self.cancel.detaching.is_none()
             {
                 follow.writes.due_again(self.env.now, &mut self.out);
             }
             if let Some(step) = self.hand_over() {
-                return step;
+                return Some(step);
             }
             if self.give_up(budget) {
                 continue;
@@ -90,33 +139,17 @@ impl<P: Provider> Task<P> {
             }
             let readable = self.phase.stream().readable();
             if let Some(sent) = self.link.in_flight() {
-                return Step::InFlight {
+                return Some(Step::InFlight {
                     id: sent.id,
                     stream: readable,
-                };
+                });
             }
-            let now = self.env.now;
             if readable.is_some()
                 && let Some(stream) = self.phase.stream_mut()
             {
-                stream.listen(now);
+                stream.listen(self.env.now);
             }
-            match self.plan().due_purpose(now) {
-                Ok(purpose) => {
-                    let step = match self.admit(purpose, budget) {
-                        Ok(()) => self.prepare(purpose),
-                        Err(later) => self.rest((later, WaitReason::Rate), readable),
-                    };
-                    if let Some(step) = step {
-                        return step;
-                    }
-                }
-                Err(later) => {
-                    if let Some(step) = self.rest(later, readable) {
-                        return step;
-                    }
-                }
-            }
+            return None;
         }
     }
 
@@ -302,29 +335,13 @@ impl<P: Provider> Task<P> {
     /// Plans the exchange for `purpose` and returns the step that sends it; `None` if it cannot be built, which changes
     /// what is to be done.
     fn prepare(&mut self, purpose: Purpose) -> Option<Step> {
-        if self
-            .link
-            .planned()
-            .is_none_or(|planned| planned.purpose != purpose)
-        {
-            match self.phase.build(&self.env, &purpose) {
-                Ok(request) => self.link.plan(Exchange {
-                    id: self.env.next_exchange(),
-                    purpose,
-                    request,
-                }),
-                Err(error) => {
-                    let (phase, mut cx) = self.parts();
-                    let next = phase.unbuildable(&mut cx, &purpose, error.to_string());
-                    self.go(next);
-                    return None;
-                }
-            }
-        }
-        let exchange = self.link.planned()?;
-        let (id, request) = (exchange.id, exchange.request.clone());
-        let limits = self.limits(&exchange.purpose);
-        Some(match exchange.purpose {
+        let planned = self.link.planned();
+        let (id, request) = match planned.filter(|planned| planned.purpose == purpose) {
+            Some(planned) => (planned.id, planned.request.clone()),
+            None => self.build(purpose)?,
+        };
+        let limits = self.limits(&purpose);
+        Some(match purpose {
             Purpose::OpenStream(_) | Purpose::StartStream => Step::Open {
                 id,
                 request,
@@ -336,6 +353,27 @@ impl<P: Provider> Task<P> {
                 limits,
             },
         })
+    }
+
+    /// Builds the request for `purpose` and plans its exchange; `None` if it cannot be built.
+    fn build(&mut self, purpose: Purpose) -> Option<(ExchangeId, Arc<Request>)> {
+        match self.phase.build(&self.env, &purpose) {
+            Ok(request) => {
+                let id = self.env.next_exchange();
+                self.link.plan(Exchange {
+                    id,
+                    purpose,
+                    request: request.clone(),
+                });
+                Some((id, request))
+            }
+            Err(error) => {
+                let (phase, mut cx) = self.parts();
+                let next = phase.unbuildable(&mut cx, &purpose, error.to_string());
+                self.go(next);
+                None
+            }
+        }
     }
 
     fn limits(&self, purpose: &Purpose) -> Limits {
@@ -458,6 +496,14 @@ impl<P: Provider> Phase<P> {
 }
 
 impl<P: Provider> Follow<P> {
+    /// Returns whether polls are all that the regions of the task can bring.
+    fn only_polls(&self, env: &Env<P>) -> bool {
+        self.writes.is_empty()
+            && self.turn.is_none()
+            && self.stream.is_unused()
+            && (env.is_polled || !env.can().stream)
+    }
+
     /// Offers what may be sent next. Writes come first, because somebody requested them.
     fn plan(&self, env: &Env<P>, cancel: &Cancel, plan: &mut NextExchange<Purpose>) {
         let now = env.now;

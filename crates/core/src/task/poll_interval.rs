@@ -38,6 +38,7 @@ impl PollInterval {
 
     /// Returns the next wait, never below the floor; `draw` shortens it (0) or lengthens it (255) by up to the jitter. A wait
     /// of decades has none, so that nothing overflows.
+    #[inline]
     pub(super) fn next(&mut self, pace: &PollBackoff, draw: u8) -> u64 {
         let (wait, floor) = (self.next, millis(pace.floor));
         if wait >= DECADES {

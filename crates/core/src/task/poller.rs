@@ -44,6 +44,20 @@ pub(super) enum PollHint {
 /// The longest wait for a task that is said to work for long: what is expected may come sooner.
 const LONGEST_BY_TIME_LEFT: Duration = Duration::from_secs(30);
 
+impl PollHint {
+    /// Returns how long to wait because of it.
+    fn wait(self) -> Duration {
+        match self {
+            Self::Wait(asked) => asked.min(crate::failure::MAX_HINT),
+            // A little early: what comes then is small, and a poll that comes late is not.
+            Self::TimeLeft(left) => {
+                let most = LONGEST_BY_TIME_LEFT;
+                (left.min(most * 2) * 4 / 5).min(most)
+            }
+        }
+    }
+}
+
 /// A planned read of the task.
 #[derive(Debug, Clone)]
 pub(super) struct NextPoll {
@@ -108,27 +122,16 @@ impl Poller {
     /// Returns the time of the next poll, and why then: the server's hint, or else the schedule's wait with its jitter; never
     /// less than the floor.
     pub(super) fn schedule<P: Provider>(&mut self, env: &mut Env<P>) -> (Timestamp, WaitReason) {
-        let wait = self.interval.next(&env.policy.poll_backoff, env.rng.u8(..));
+        let backoff = &env.policy.poll_backoff;
+        let by_schedule = self.interval.next(backoff, env.rng.u8(..));
         let (wait, why) = match self.hint.take() {
-            None => (wait, WaitReason::PollInterval),
-            Some(PollHint::Wait(asked)) => {
-                let most = crate::failure::MAX_HINT;
-                (millis(asked.min(most)), WaitReason::ServerDelay)
-            }
-            // A little early: what comes then is small, and a poll that comes late is not.
-            Some(PollHint::TimeLeft(left)) => {
-                let most = LONGEST_BY_TIME_LEFT;
-                (
-                    millis(left.min(most * 2) * 4 / 5).min(millis(most)),
-                    WaitReason::ServerDelay,
-                )
-            }
+            None => (by_schedule, WaitReason::PollInterval),
+            Some(hint) => (
+                millis(hint.wait().max(backoff.floor)),
+                WaitReason::ServerDelay,
+            ),
         };
-        let wait = wait.max(millis(env.policy.poll_backoff.floor));
-        (
-            Timestamp::from_millis(env.now.as_millis().saturating_add(wait)),
-            why,
-        )
+        (env.now.after_millis(wait), why)
     }
 
     /// Stores what a good status reply asks for.
@@ -147,6 +150,7 @@ impl Poller {
     }
 
     /// Notes that a read succeeded: the task exists, and its server replies.
+    #[inline]
     pub(super) fn succeeded(&mut self) {
         self.failed = 0;
         self.not_found = None;
@@ -157,11 +161,9 @@ impl Poller {
     pub(super) fn due(&self, policy: &Policy) -> (Timestamp, WaitReason) {
         let next = &self.next;
         if let (Read::Status, Some(polled)) = (&next.read, self.last_polled_at) {
-            let floor = polled
-                .as_millis()
-                .saturating_add(millis(policy.poll_backoff.floor));
-            if next.due.as_millis() < floor {
-                return (Timestamp::from_millis(floor), WaitReason::Floor);
+            let floor = polled.after(policy.poll_backoff.floor);
+            if next.due < floor {
+                return (floor, WaitReason::Floor);
             }
         }
         (next.due, next.why)

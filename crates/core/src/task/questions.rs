@@ -294,6 +294,7 @@ impl Questions {
     }
 
     /// Returns whether the task waits for a human, by a question or by a review.
+    #[inline]
     pub(super) fn wait_for_a_human(&self) -> bool {
         self.paused || (!self.is_empty() && self.open().next().is_some())
     }
@@ -320,6 +321,11 @@ impl Questions {
     /// Returns whether no question was ever asked: then a poll need not ask about any.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Returns whether no question was ever asked, none is to be reported, and no review is open.
+    pub(super) fn is_unused(&self) -> bool {
+        self.entries.is_empty() && self.stand_in.is_none() && !self.paused
     }
 
     /// Returns the questions that a human may answer now.

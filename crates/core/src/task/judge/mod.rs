@@ -24,7 +24,7 @@ use crate::time::{Timestamp, millis};
 
 use super::cancel::{CancelReply, CancelState};
 use super::follow::{Cx, Follow, StatusFreshness};
-use super::link::{Purpose, Read};
+use super::link::{Link, Purpose, Read};
 use super::phase::{Move, Phase, Terminal};
 use super::poller::{NOT_FOUND_READS, NotFound, PollHint};
 use super::stream::asked::LastWait;
@@ -49,25 +49,32 @@ pub(super) use super::link::Report;
 impl<P: Provider> Task<P> {
     /// Judges the reports that are in, and moves the task accordingly. The reply to the request that was to open the
     /// stream is judged once nothing else is under way: it may end the task's following.
+    #[inline]
     pub(super) fn judge(&mut self, budget: &OriginBudget) {
-        let now = self.env.now;
-        if let Some((purpose, sent, report)) = self.link.take_reported() {
-            budget.observe(&report, sent, now);
+        if let Link::Reported(..) = self.link {
+            self.judge_exchange(budget);
+        }
+        if !self.link.is_busy()
+            && let Some((sent, report)) = self.phase.stream_mut().and_then(Stream::take_report)
+        {
+            budget.observe(&report, sent, self.env.now);
             let (phase, mut cx) = self.parts();
-            let next = phase.judge(&mut cx, purpose, &report, budget);
+            let next = phase.judge_opening(&mut cx, &report, budget);
+            self.go(next);
+        }
+    }
+
+    fn judge_exchange(&mut self, budget: &OriginBudget) {
+        // Borrowed from here on: a reply is large, and every poll comes through here.
+        if let Link::Reported(purpose, sent, report) = &std::mem::take(&mut self.link) {
+            budget.observe(report, *sent, self.env.now);
+            let (phase, mut cx) = self.parts();
+            let next = phase.judge(&mut cx, *purpose, report, budget);
             if !next.is_stay() {
                 self.go(next);
             }
             let (phase, mut cx) = self.parts();
             phase.update_clock(&mut cx);
-        }
-        if !self.link.is_busy()
-            && let Some((sent, report)) = self.phase.stream_mut().and_then(Stream::take_report)
-        {
-            budget.observe(&report, sent, now);
-            let (phase, mut cx) = self.parts();
-            let next = phase.judge_opening(&mut cx, &report, budget);
-            self.go(next);
         }
     }
 }
@@ -144,15 +151,13 @@ impl<P: Provider> Follow<P> {
             true => None,
             false => self.deferred.take().filter(|_| read == Read::Questions),
         };
-        // Borrowed: a reply is large, and every poll comes through here.
-        let result = cx.sort(report);
-        let result = result.and_then(|reply| Ok((self.read(cx, read, reply)?, reply)));
-        let (result, reply) = match result {
+        let reply = match cx.sort(report) {
+            Ok(reply) => reply,
+            Err(error) => return self.poll_showed_nothing(cx, read, moved, &error, budget),
+        };
+        let result = match self.read(cx, read, reply) {
             Ok(result) => result,
-            Err(error) => {
-                let moved = moved.map(|moved| *moved);
-                return self.poll_showed_nothing(cx, read, moved, &error, budget);
-            }
+            Err(error) => return self.poll_showed_nothing(cx, read, moved, &error, budget),
         };
         budget.succeeded();
         self.poller.succeeded();
@@ -175,7 +180,7 @@ impl<P: Provider> Follow<P> {
         if matches!(result, PollResult::Asking(_))
             && let Some(status) = cx.env.provider.status_beside_questions(reply)
         {
-            self.record_status(cx, status);
+            self.record_status(cx, &status);
         }
         let next = match self.turn.as_ref().map(|turn| turn.state.clone()) {
             Some(TurnState::Baseline) => {
@@ -192,21 +197,31 @@ impl<P: Provider> Follow<P> {
             }
             // Until the outcome of the message is known, a read only shows whether the task stopped.
             Some(TurnState::Sending { .. }) => self.see_stopped(cx, result),
+            None if self.has_applied_plainly(cx, &result) => Move::Stay,
             Some(TurnState::Proven | TurnState::Lost { .. } | TurnState::Undelivered { .. })
             | None => self.defer_or_apply(cx, result),
         };
-        next.or_else(|| self.detach_once_confirmed(cx))
+        match cx.cancel.detaching {
+            None => next,
+            Some(_) => next.or_else(|| self.detach_once_confirmed(cx)),
+        }
     }
 
-    /// Reads what a reply says about the task.
-    fn read(
-        &self,
-        cx: &Cx<'_, P>,
-        read: Read,
-        reply: &Response,
-    ) -> Result<PollResult<P::Output>, AttemptError> {
-        let result = cx.env.provider.read(&self.id, &self.kind_of(read), reply);
-        result.map_err(AttemptError::Unreadable)
+    /// Applies what most polls show, that the task works, where nothing waits for that: no question is open, no write has
+    /// made the status stale, and no stream tells more. Returns whether it did; it does what [`apply`](Self::apply) would.
+    fn has_applied_plainly(&mut self, cx: &mut Cx<'_, P>, result: &PollResult<P::Output>) -> bool {
+        let PollResult::Pending(status) = result else {
+            return false;
+        };
+        let is_plain = self.questions.is_unused()
+            && self.freshness == StatusFreshness::Current
+            && self.stream.is_unused();
+        if is_plain {
+            self.tell_no_progress(cx, status);
+            self.record_status(cx, status);
+            self.poll_again(cx);
+        }
+        is_plain
     }
 
     /// Judges a poll result once everything that happened before it is known, and defers it until then.
@@ -359,6 +374,17 @@ impl<P: Provider> Follow<P> {
         ControlFlow::Continue((due, WaitReason::ConfirmingGone))
     }
 
+    /// Reads what a reply says about the task.
+    fn read(
+        &self,
+        cx: &Cx<'_, P>,
+        read: Read,
+        reply: &Response,
+    ) -> Result<PollResult<P::Output>, AttemptError> {
+        let result = cx.env.provider.read(&self.id, &self.kind_of(read), reply);
+        result.map_err(AttemptError::Unreadable)
+    }
+
     /// Applies a poll result that is known to describe the present.
     pub(super) fn apply(
         &mut self,
@@ -388,26 +414,26 @@ impl<P: Provider> Follow<P> {
                 self.tell_unclear(cx);
             }
             PollResult::Waiting(status) => {
-                self.record_status(cx, status);
+                self.record_status(cx, &status);
                 self.questions.paused = false;
                 self.ask_as_events_tell(cx);
                 self.poll_again(cx);
             }
             PollResult::ReadFirst(ReadKind::Result, status) => {
-                self.record_status(cx, status);
+                self.record_status(cx, &status);
                 let detached = self.detach_for(cx, Aftermath::Worked);
                 self.poller.restart(&cx.env.policy);
                 return detached.or_else(|| Move::Fetch);
             }
             PollResult::ReadFirst(read, status) => {
-                self.record_status(cx, status);
+                self.record_status(cx, &status);
                 self.questions.paused = false;
                 self.poller.read_now(Read::first(&read), cx.env.now);
             }
             // Only a result read brings the answer; here it only shows that there is one.
             PollResult::Ready(_) => self.poll_again(cx),
             PollResult::Succeeded(status, output) => {
-                self.record_status(cx, status);
+                self.record_status(cx, &status);
                 let id = self.id.clone();
                 let detached = self.detach_for(cx, Aftermath::Worked);
                 return detached.or_else(|| Move::End(Outcome::Succeeded { id, output }));
@@ -425,27 +451,31 @@ impl<P: Provider> Follow<P> {
     fn apply_unasked(&mut self, cx: &mut Cx<'_, P>, status: Status, paused: bool) {
         self.freshness = StatusFreshness::Current;
         let was_paused = std::mem::replace(&mut self.questions.paused, paused);
-        let news = (paused && !was_paused).then(|| Event::Paused(status.clone()));
-        self.record_status(cx, status);
+        self.record_status(cx, &status);
         self.withdraw_asked(cx);
-        if let Some(news) = news {
-            cx.out.events.push(news);
+        if paused && !was_paused {
+            cx.out.events.push(Event::Paused(status));
         }
         self.poll_again(cx);
     }
 
     /// Reports once that the status has not changed for long, where the server says since when it has been the same.
+    #[inline]
     fn tell_no_progress(&mut self, cx: &mut Cx<'_, P>, status: &Status) {
-        let (Some(text), Some(since)) = (&status.since, status.since_millis) else {
-            return;
-        };
+        if let (Some(text), Some(since)) = (&status.since, status.since_millis) {
+            self.tell_unchanged(cx, text, since);
+        }
+    }
+
+    #[inline(never)]
+    fn tell_unchanged(&mut self, cx: &mut Cx<'_, P>, text: &str, since: Timestamp) {
         let for_long = cx.env.now.since(since);
         if for_long < cx.env.policy.no_progress || self.no_progress_since == Some(since) {
             return;
         }
         self.no_progress_since = Some(since);
         cx.out.events.push(Event::NoProgress {
-            since: text.clone(),
+            since: text.to_owned(),
             seconds: for_long.as_secs(),
         });
     }
@@ -508,7 +538,7 @@ impl<P: Provider> Follow<P> {
             }
             Some(UnconfirmedEnd::Succeeded) | None => terminal,
         };
-        self.record_status(cx, terminal.status().clone());
+        self.record_status(cx, terminal.status());
         let detached = self.detach_for(cx, aftermath_of(&terminal));
         let ours = matches!(terminal, Terminal::Stopped(_)) && cx.cancel.was_tried();
         let wanted = cx.cancel.detaching.is_none() || !ours;
@@ -553,18 +583,24 @@ impl<P: Provider> Follow<P> {
 
     /// Reports a changed status; a change restarts the polling schedule. The first status is no change: a task that works for
     /// a second has no reason to be polled as often as one that moves on.
-    pub(super) fn record_status(&mut self, cx: &mut Cx<'_, P>, status: Status) {
+    #[inline]
+    pub(super) fn record_status(&mut self, cx: &mut Cx<'_, P>, status: &Status) {
         if let Some(left) = status.time_left {
             self.poller.expects(left);
         }
-        match &self.status {
-            Some(last) if last.raw == status.raw => return,
-            Some(_) => self.poller.restart(&cx.env.policy),
-            None => {}
+        if self.status.as_ref().map(|last| &last.raw) != Some(&status.raw) {
+            self.change_status(cx, status);
+        }
+    }
+
+    #[inline(never)]
+    fn change_status(&mut self, cx: &mut Cx<'_, P>, status: &Status) {
+        if self.status.is_some() {
+            self.poller.restart(&cx.env.policy);
         }
         cx.env.liveness.last_change_at = Some(cx.env.now);
         cx.out.events.push(Event::Status(status.clone()));
-        self.status = Some(status);
+        self.status = Some(status.clone());
     }
 
     /// Returns whether these are questions, and not words of the agent that a stale status made look like one: see
@@ -661,13 +697,13 @@ impl<P: Provider> Follow<P> {
         }
     }
 
-    /// Detaches once a poll shows the task at work that the server refused to cancel: there is nothing left to wait
-    /// for.
+    /// Detaches, if that has begun, once a poll shows the task at work that the server refused to cancel: there is nothing
+    /// left to wait for.
     fn detach_once_confirmed(&self, cx: &Cx<'_, P>) -> Move<P::Output> {
         let planned = self.poller.planned();
         let at_work = planned.read == Read::Status && planned.due > cx.env.now;
         let refused = matches!(cx.cancel.state, CancelState::Refused(_));
-        if cx.cancel.detaching.is_some() && at_work && refused {
+        if at_work && refused {
             return Move::End(self.detached(cx));
         }
         Move::Stay

@@ -298,7 +298,7 @@ impl<P: Provider> Follow<P> {
             }
             Some(TurnState::Proven | TurnState::Lost { .. } | TurnState::Undelivered { .. })
             | None => {
-                if let Some(status) = status {
+                if let Some(status) = &status {
                     self.record_status(cx, status);
                 }
                 self.stream.rests = result.rests();
@@ -418,7 +418,7 @@ impl<P: Provider> Follow<P> {
         }
         cx.env.liveness.last_reply_at = Some(cx.env.now);
         cx.env.liveness.last_change_at = Some(cx.env.now);
-        if let Some((from, to)) = event.status_change
+        if let Some((from, to)) = &event.status_change
             && self
                 .status
                 .as_ref()
@@ -442,7 +442,7 @@ impl<P: Provider> Follow<P> {
         }
         match kind {
             EventKind::Neutral => {}
-            EventKind::Status { status, rests } => self.take_status(cx, status, rests),
+            EventKind::Status { status, rests } => self.take_status(cx, &status, rests),
             EventKind::Working => {
                 self.stream.close_asked(Aftermath::Worked);
                 if let Some(seq) = event.seq {
@@ -473,7 +473,7 @@ impl<P: Provider> Follow<P> {
     }
 
     /// Handles a status that an event tells: a read says what it means, if it is news and the task rests or rested.
-    fn take_status(&mut self, cx: &mut Cx<'_, P>, status: Status, rests: bool) {
+    fn take_status(&mut self, cx: &mut Cx<'_, P>, status: &Status, rests: bool) {
         let rested = std::mem::replace(&mut self.stream.rests, rests);
         let known = self.status.as_ref().map(|last| &last.raw);
         let is_news = known != Some(&status.raw);
@@ -613,7 +613,7 @@ impl<P: Provider> Follow<P> {
             PollResult::Pending(status)
             | PollResult::Unknown(status)
             | PollResult::Paused(status)
-            | PollResult::Waiting(status) => self.record_status(cx, status.clone()),
+            | PollResult::Waiting(status) => self.record_status(cx, status),
             PollResult::Asking(_) | PollResult::Unclear | PollResult::NotAsking => {}
             PollResult::Ready(_)
             | PollResult::Succeeded(..)

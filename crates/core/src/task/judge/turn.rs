@@ -41,7 +41,7 @@ impl<P: Provider> Follow<P> {
         | PollResult::ReadFirst(_, status)
         | PollResult::Paused(status) = result
         {
-            self.record_status(cx, status.clone());
+            self.record_status(cx, status);
         }
         let text = self.turn.as_ref().map(|turn| turn.text.clone());
         let no = self
@@ -184,7 +184,7 @@ impl<P: Provider> Follow<P> {
             }
             (_, result) => {
                 if let PollResult::Unknown(status) | PollResult::Paused(status) = result {
-                    self.record_status(cx, status);
+                    self.record_status(cx, &status);
                 }
                 self.poll_again(cx);
             }

@@ -63,12 +63,12 @@ impl<P: Provider> Follow<P> {
         &mut self,
         cx: &mut Cx<'_, P>,
         read: Read,
-        moved: Option<PollResult<P::Output>>,
+        moved: Option<Box<PollResult<P::Output>>>,
         error: &AttemptError,
         budget: &OriginBudget,
     ) -> Move<P::Output> {
         match moved {
-            Some(moved) if access_lost(error).is_none() => self.apply_moved(cx, moved),
+            Some(moved) if access_lost(error).is_none() => self.apply_moved(cx, *moved),
             _ => self.poll_failed(cx, read, error, budget),
         }
     }

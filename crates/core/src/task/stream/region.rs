@@ -37,6 +37,11 @@ impl StreamRegion {
         }
     }
 
+    /// Returns whether nothing has happened.
+    pub(in crate::task) fn is_unused(&self) -> bool {
+        self.stream.is_none()
+    }
+
     /// Returns the stream, unless nothing has happened in it.
     pub(in crate::task) fn used(&mut self) -> Option<&mut Stream> {
         self.stream.as_deref_mut()
