@@ -256,6 +256,10 @@ impl<K: Clone + Ord, P: Provider> Fleet<K, P> {
             Some(slot) => slot,
             None => {
                 let slot = u32::try_from(self.slots.len()).map_err(|_| FleetAddError::Full)?;
+                if self.slots.len() == self.slots.capacity() {
+                    // Doubling would leave room for as many tasks as there are.
+                    self.slots.reserve_exact(self.slots.len() / 8 + 16);
+                }
                 self.slots.push(Slot {
                     generation: 0,
                     place: Place::Resting,

@@ -21,18 +21,28 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// when the adapter sends it.
 #[derive(Clone, Debug)]
 pub struct Request {
-    method: Method,
     target: PathAndQuery,
-    /// Shared: most requests have the same ones, and a followed task keeps a request while it waits.
-    headers: Arc<HeaderMap>,
+    /// Shared: most requests are alike but for their target, and a followed task keeps one while it waits.
+    rest: Arc<Rest>,
+}
+
+/// All of a request but its target.
+#[derive(Clone, Debug)]
+struct Rest {
+    method: Method,
+    headers: HeaderMap,
     body: Body,
 }
 
-/// The headers of a request that accepts JSON, as most do.
-static ACCEPTS_JSON: LazyLock<Arc<HeaderMap>> = LazyLock::new(|| {
+/// A GET that accepts JSON, as most requests are.
+static GET_JSON: LazyLock<Arc<Rest>> = LazyLock::new(|| {
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    Arc::new(headers)
+    Arc::new(Rest {
+        method: Method::GET,
+        headers,
+        body: Body::Empty,
+    })
 });
 
 /// The body of a request.
@@ -94,7 +104,8 @@ impl Request {
     /// Creates a GET of `target` that accepts JSON.
     #[must_use]
     pub fn get(target: PathAndQuery) -> Self {
-        Self::new(Method::GET, target, Body::Empty)
+        let rest = GET_JSON.clone();
+        Self { target, rest }
     }
 
     /// Creates a request without a body.
@@ -138,16 +149,18 @@ impl Request {
     }
 
     fn new(method: Method, target: PathAndQuery, body: Body) -> Self {
-        Self {
-            method,
-            target,
-            headers: ACCEPTS_JSON.clone(),
-            body,
-        }
+        let mut request = Self::get(target);
+        let rest = request.rest_mut();
+        (rest.method, rest.body) = (method, body);
+        request
+    }
+
+    fn rest_mut(&mut self) -> &mut Rest {
+        Arc::make_mut(&mut self.rest)
     }
 
     fn headers_mut(&mut self) -> &mut HeaderMap {
-        Arc::make_mut(&mut self.headers)
+        &mut self.rest_mut().headers
     }
 
     fn set_form(&mut self, form: Form) {
@@ -157,13 +170,13 @@ impl Request {
         ))
         .expect("a boundary is letters and digits");
         self.headers_mut().insert(header::CONTENT_TYPE, value);
-        self.body = Body::Form(Box::new(form));
+        self.rest_mut().body = Body::Form(Box::new(form));
     }
 
     /// Returns whether the request sends a form. A restored body no longer says so, only the header does.
     pub(crate) fn is_form(&self) -> bool {
         let form = b"multipart/form-data";
-        let kind = self.headers.get(header::CONTENT_TYPE);
+        let kind = self.headers().get(header::CONTENT_TYPE);
         kind.is_some_and(|kind| kind.as_bytes().starts_with(form))
     }
 
@@ -222,12 +235,12 @@ impl Request {
 
     /// Returns whether the request contains the content of a file.
     pub(crate) fn holds_a_file(&self) -> bool {
-        matches!(&self.body, Body::Form(form) if form.holds_a_file())
+        matches!(self.body(), Body::Form(form) if form.holds_a_file())
     }
 
     /// Returns the files of a body that was restored from a snapshot.
     pub(crate) fn sources(&mut self) -> Vec<&mut Source> {
-        let Body::Frozen(frozen) = &mut self.body else {
+        let Body::Frozen(frozen) = &mut self.rest_mut().body else {
             return Vec::new();
         };
         let sources = frozen.iter_mut().filter_map(|stretch| match stretch {
@@ -239,7 +252,7 @@ impl Request {
 
     /// Returns whether the request asks for an event stream.
     pub(crate) fn is_streaming(&self) -> bool {
-        self.headers
+        self.headers()
             .get(header::ACCEPT)
             .is_some_and(|accept| accept == "text/event-stream")
     }
@@ -247,7 +260,7 @@ impl Request {
     /// Returns the method.
     #[must_use]
     pub fn method(&self) -> &Method {
-        &self.method
+        &self.rest.method
     }
 
     /// Returns the path and query.
@@ -259,13 +272,13 @@ impl Request {
     /// Returns the headers, without credentials.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
-        &self.headers
+        &self.rest.headers
     }
 
     /// Returns the body.
     #[must_use]
     pub fn body(&self) -> &Body {
-        &self.body
+        &self.rest.body
     }
 
     /// Returns the SHA-256, in hexadecimal, over method, target and body: part heads, inline bytes, and the names,
@@ -273,11 +286,11 @@ impl Request {
     #[must_use]
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
-        hash.update(self.method.as_str());
+        hash.update(self.method().as_str());
         hash.update([0]);
         hash.update(self.target.as_str());
         hash.update([0]);
-        match &self.body {
+        match self.body() {
             Body::Empty => {}
             Body::Bytes(bytes) => hash.update(bytes),
             // The boundary is random, so it stays out of the digest.
@@ -292,9 +305,10 @@ impl Request {
 
     /// Fixes the random parts of the body, so that every attempt sends the same bytes.
     pub(crate) fn freeze(mut self, seed: &Seed) -> Self {
-        match std::mem::take(&mut self.body) {
-            Body::Form(form) => self.set_form(form.with_boundary(seed)),
-            body => self.body = body,
+        if let Body::Form(_) = self.body()
+            && let Body::Form(form) = std::mem::take(&mut self.rest_mut().body)
+        {
+            self.set_form(form.with_boundary(seed));
         }
         self
     }
@@ -316,21 +330,19 @@ impl Request {
                     .collect(),
             )
         };
-        Self {
+        let rest = Arc::new(Rest {
             method,
-            target,
-            headers: Arc::new(headers),
+            headers,
             body,
-        }
+        });
+        Self { target, rest }
     }
 
     /// Returns this request with another target, after a redirect within its origin.
     #[must_use]
     pub fn redirected(&self, target: PathAndQuery) -> Self {
-        Self {
-            target,
-            ..self.clone()
-        }
+        let rest = self.rest.clone();
+        Self { target, rest }
     }
 }
 

@@ -106,7 +106,8 @@ impl Target {
                 self.text.len()
             )));
         }
-        PathAndQuery::try_from(self.text)
+        // Without spare room, for which a followed task would have memory as long as it waits.
+        PathAndQuery::try_from(self.text.into_boxed_str().into_string())
             .map_err(|e| BuildError::new(format!("cannot build the request path: {e}")))
     }
 }

@@ -92,7 +92,8 @@ pub(crate) enum Reception {
 /// The right to send one request: it is spent when that is sent, and given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Permit {
-    rate: Option<Arc<Rate>>,
+    rate: Arc<Rate>,
+    /// 0 once it is spent.
     number: u64,
 }
 
@@ -126,7 +127,7 @@ impl Rate {
         state.issued += 1;
         Permit {
             number: state.issued,
-            rate: Some(self.clone()),
+            rate: self.clone(),
         }
     }
 
@@ -233,10 +234,7 @@ impl Window {
 impl Permit {
     /// Returns when to ask again, if the number was not called yet.
     pub(crate) fn due(&self, now: Timestamp) -> Result<(), Timestamp> {
-        let Some(rate) = &self.rate else {
-            return Ok(());
-        };
-        let mut state = rate.state();
+        let mut state = self.rate.state();
         state.call(now);
         let before = (self.number * ONE).saturating_sub(state.called);
         if before == 0 {
@@ -252,14 +250,14 @@ impl Permit {
 
     /// Uses the permit up: its request is sent.
     pub(crate) fn spend(mut self) {
-        self.rate = None;
+        self.number = 0;
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(rate) = self.rate.take() {
-            rate.state().called += ONE;
+        if self.number > 0 {
+            self.rate.state().called += ONE;
         }
     }
 }

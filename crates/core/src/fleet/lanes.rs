@@ -74,6 +74,10 @@ impl Lanes {
     /// Notes that a task wakes then; returns the number of this wait.
     pub(super) fn wake_at(&mut self, at: Timestamp, slot: u32) -> u32 {
         self.waits = self.waits.wrapping_add(1);
+        if self.wakes.len() == self.wakes.capacity() {
+            // Doubling would leave room for as many waits as there are.
+            self.wakes.reserve_exact(self.wakes.len() / 8 + 16);
+        }
         self.wakes.push(Reverse((at, self.waits, slot)));
         self.waits
     }

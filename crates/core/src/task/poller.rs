@@ -35,24 +35,24 @@ pub(super) struct Poller {
 /// When a server would be polled next, of a task that it says is still at work.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum PollHint {
-    /// It asks to wait so long.
-    Wait(Duration),
-    /// It expects the task to work for so long.
-    TimeLeft(Duration),
+    /// It asks to wait for so many milliseconds.
+    Wait(u64),
+    /// It expects the task to work for so many milliseconds.
+    TimeLeft(u64),
 }
 
 /// The longest wait for a task that is said to work for long: what is expected may come sooner.
 const LONGEST_BY_TIME_LEFT: Duration = Duration::from_secs(30);
 
 impl PollHint {
-    /// Returns how long to wait because of it.
-    fn wait(self) -> Duration {
+    /// Returns how many milliseconds to wait because of it.
+    fn wait(self) -> u64 {
         match self {
-            Self::Wait(asked) => asked.min(crate::failure::MAX_HINT),
+            Self::Wait(asked) => asked.min(millis(crate::failure::MAX_HINT)),
             // A little early: what comes then is small, and a poll that comes late is not.
             Self::TimeLeft(left) => {
-                let most = LONGEST_BY_TIME_LEFT;
-                (left.min(most * 2) * 4 / 5).min(most)
+                let most = millis(LONGEST_BY_TIME_LEFT);
+                (left.min(most * 2) * 4).div_ceil(5).min(most)
             }
         }
     }
@@ -127,21 +127,21 @@ impl Poller {
         let (wait, why) = match self.hint.take() {
             None => (by_schedule, WaitReason::PollInterval),
             Some(hint) => (
-                millis(hint.wait().max(backoff.floor)),
+                hint.wait().max(millis(backoff.floor)),
                 WaitReason::ServerDelay,
             ),
         };
         (env.now.after_millis(wait), why)
     }
 
-    /// Stores what a good status reply asks for.
-    pub(super) fn hinted(&mut self, hint: Option<PollHint>) {
-        self.hint = hint;
+    /// Stores how long a good status reply asks to wait, if it does.
+    pub(super) fn asked_to_wait(&mut self, asked: Option<Duration>) {
+        self.hint = asked.map(|asked| PollHint::Wait(millis(asked)));
     }
 
     /// Stores how long the task is expected to work, unless the reply asked for a wait.
     pub(super) fn expects(&mut self, left: Duration) {
-        self.hint.get_or_insert(PollHint::TimeLeft(left));
+        self.hint.get_or_insert(PollHint::TimeLeft(millis(left)));
     }
 
     /// Restarts the schedule, because something changed.

@@ -235,8 +235,8 @@ pub(super) struct Questions {
     entries: BTreeMap<QuestionId, QuestionEntry>,
     /// The stand-in that is to be reported.
     stand_in: Option<Box<StandIn>>,
-    /// The place of the task's newest stand-in: no later stand-in has its id.
-    place: Option<StandInPlace>,
+    /// The place of the task's newest stand-in: no later stand-in has its id. Few tasks have one.
+    place: Option<Box<StandInPlace>>,
     /// Whether a review is open that no answer of ours resolves.
     pub(super) paused: bool,
 }
@@ -255,7 +255,7 @@ impl Questions {
             after: place.after,
             nth: place.nth,
         };
-        saved.stand_in = place.as_ref().map(kept);
+        saved.stand_in = place.as_deref().map(kept);
         saved.stand_in_shown = stand_in.as_ref().map(|shown| SavedShownStandIn {
             id: shown.id.clone(),
             reads: shown.reads,
@@ -280,7 +280,7 @@ impl Questions {
                     place: shown.place.map(kept),
                 })
             }),
-            place: saved.stand_in.map(kept),
+            place: saved.stand_in.map(|place| Box::new(kept(place))),
             paused: saved.paused,
         };
         for entry in saved.questions.iter().cloned().map(QuestionEntry::restore) {
@@ -468,7 +468,7 @@ impl Questions {
         events: &mut EventQueue,
     ) {
         let after = after.map_or(0, |after| after.0);
-        let nth = match self.place {
+        let nth = match &self.place {
             Some(place) if place.after == after => place.nth + 1,
             _ => 1,
         };
@@ -479,7 +479,7 @@ impl Questions {
         let question = Question::new(place.id(task), kind, "").as_stand_in();
         if self.believable(&question, Some(place), reads) {
             self.stand_in = None;
-            self.place = Some(place);
+            self.place = Some(Box::new(place));
             self.offer_again(question, events);
         }
     }

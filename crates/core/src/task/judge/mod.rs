@@ -26,7 +26,7 @@ use super::cancel::{CancelReply, CancelState};
 use super::follow::{Cx, Follow, StatusFreshness};
 use super::link::{Link, Purpose, Read};
 use super::phase::{Move, Phase, Terminal};
-use super::poller::{NOT_FOUND_READS, NotFound, PollHint};
+use super::poller::{NOT_FOUND_READS, NotFound};
 use super::stream::asked::LastWait;
 use super::stream::{Aftermath, CROSS_CHECK, LULL, QUIET, Stream, StreamState};
 use super::{Task, TurnState};
@@ -163,7 +163,7 @@ impl<P: Provider> Follow<P> {
         self.poller.succeeded();
         if read == Read::Status {
             let asked = reply.head.retry_after(cx.env.now);
-            self.poller.hinted(asked.map(PollHint::Wait));
+            self.poller.asked_to_wait(asked);
         }
         cx.env.liveness.last_reply_at = Some(cx.env.now);
         if cx.env.can().stream
