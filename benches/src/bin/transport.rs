@@ -162,9 +162,16 @@ impl Polls {
     fn rows(&self) -> Vec<Row> {
         let mut rows = Vec::new();
         for (row, name, than, by_hand, most) in [
-            ("P4", "async-follow", "hyper-conn", "hyper-conn+serde", 1.20),
+            // A followed task sleeps between its polls, and a call does not.
+            (
+                "P4",
+                "async-follow",
+                "hyper-conn+sleep",
+                "hyper-conn+serde",
+                1.20,
+            ),
             ("P4", "async-call", "hyper-conn", "hyper-conn+serde", 1.20),
-            ("P5", "blocking-follow", "ureq", "ureq+serde", 1.05),
+            ("P5", "blocking-follow", "ureq+sleep", "ureq+serde", 1.05),
             ("P5", "blocking-call", "ureq", "ureq+serde", 1.05),
         ] {
             let cpu = Row::new(

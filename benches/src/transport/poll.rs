@@ -6,6 +6,7 @@
 )]
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Empty};
 use hyper::header::{ACCEPT, AUTHORIZATION, HOST};
@@ -26,6 +27,9 @@ pub const IN_FLIGHT: u64 = 256;
 
 /// The clock of a followed task runs so much faster than the world that its waits cost no time, only their work.
 const SPEED: u32 = 1_000_000;
+/// The longest of these waits. A contender beside a followed task sleeps as long between two polls: a thread that the system
+/// wakes for each reply costs other processor time than one that never rests.
+const SLEEP: Duration = Duration::from_micros(10);
 const KEY: &str = "not-a-key";
 
 /// A client that polls.
@@ -37,14 +41,18 @@ pub struct Poller {
 }
 
 /// All of them: asynchronous ones with [`IN_FLIGHT`] polls under way, and blocking ones with one.
-pub const POLLERS: [Poller; 9] = [
+pub const POLLERS: [Poller; 11] = [
     Poller {
         name: "hyper-conn",
-        run: |server, polls| at_once(server, polls, by_hand::<false>),
+        run: |server, polls| at_once(server, polls, by_hand::<false, false>),
+    },
+    Poller {
+        name: "hyper-conn+sleep",
+        run: |server, polls| at_once(server, polls, by_hand::<false, true>),
     },
     Poller {
         name: "hyper-conn+serde",
-        run: |server, polls| at_once(server, polls, by_hand::<true>),
+        run: |server, polls| at_once(server, polls, by_hand::<true, false>),
     },
     Poller {
         name: "reqwest+serde",
@@ -60,11 +68,15 @@ pub const POLLERS: [Poller; 9] = [
     },
     Poller {
         name: "ureq",
-        run: ureq::<false>,
+        run: ureq::<false, false>,
+    },
+    Poller {
+        name: "ureq+sleep",
+        run: ureq::<false, true>,
     },
     Poller {
         name: "ureq+serde",
-        run: ureq::<true>,
+        run: ureq::<true, false>,
     },
     Poller {
         name: "blocking-call",
@@ -108,7 +120,11 @@ fn at_once<S: Future<Output = Polling>>(
 }
 
 /// Returns a connection of hyper's, and nothing else.
-async fn by_hand<const DECODE: bool>(server: String, polls: u64, _number: u64) -> Polling {
+async fn by_hand<const DECODE: bool, const SLEEPS: bool>(
+    server: String,
+    polls: u64,
+    _number: u64,
+) -> Polling {
     let stream = TcpStream::connect(&server).await.expect("the server");
     stream.set_nodelay(true).expect("a socket");
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
@@ -133,6 +149,9 @@ async fn by_hand<const DECODE: bool>(server: String, polls: u64, _number: u64) -
                 .expect("a body")
                 .to_bytes();
             check::<DECODE>(&body);
+            if SLEEPS {
+                tokio::time::sleep(SLEEP).await;
+            }
         }
         polls
     })
@@ -232,7 +251,7 @@ fn follow(server: &str, polls: u64) -> Taken {
     })
 }
 
-fn ureq<const DECODE: bool>(server: &str, polls: u64) -> Taken {
+fn ureq<const DECODE: bool, const SLEEPS: bool>(server: &str, polls: u64) -> Taken {
     let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().proxy(None).build());
     let url = format!("http://{server}/api/v1/tasks/some");
     let poll = || {
@@ -242,6 +261,9 @@ fn ureq<const DECODE: bool>(server: &str, polls: u64) -> Taken {
             .header("authorization", format!("Bearer {KEY}"));
         let mut reply = request.call().expect("a reply");
         check::<DECODE>(&reply.body_mut().read_to_vec().expect("a body"));
+        if SLEEPS {
+            std::thread::sleep(SLEEP);
+        }
     };
     poll();
     measured(|| {
