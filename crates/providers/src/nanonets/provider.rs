@@ -1,5 +1,6 @@
 //! The provider: which request does what, and what a reply says.
 
+use chrono::{Datelike as _, SecondsFormat};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use taskward_core::{
@@ -259,8 +260,9 @@ fn made_at(at: &wire::DateTime) -> Option<Timestamp> {
 fn written(at: Timestamp) -> Result<String, BuildError> {
     i64::try_from(at.as_millis())
         .ok()
-        .and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok())
-        .map(|at| at.to_string())
+        .and_then(chrono::DateTime::from_timestamp_millis)
+        .filter(|at| at.year() <= 9999)
+        .map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true))
         .ok_or_else(|| BuildError::new("the clock of this machine is beyond the year 9999"))
 }
 

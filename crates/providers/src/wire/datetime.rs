@@ -1,5 +1,6 @@
 use std::fmt;
 
+use chrono::FixedOffset;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
@@ -27,10 +28,8 @@ impl DateTime {
 
     /// Milliseconds since the Unix epoch, when the text is a timestamp with a zone.
     pub fn unix_millis(&self) -> Option<i64> {
-        self.as_str()
-            .parse::<jiff::Timestamp>()
-            .ok()
-            .map(jiff::Timestamp::as_millisecond)
+        let at = self.as_str().parse::<chrono::DateTime<FixedOffset>>();
+        Some(at.ok()?.timestamp_millis())
     }
 }
 
@@ -90,6 +89,8 @@ mod tests {
             ("1970-01-01T00:00:00Z", Some(0)),
             ("1970-01-01T00:00:00.123456789Z", Some(123)),
             ("1970-01-01T01:00:00+01:00", Some(0)),
+            ("1970-01-01 01:00:00+0100", Some(0)),
+            ("1970-01-01t00:00:00.1234567890z", Some(123)),
             ("1969-12-31T23:59:59Z", Some(-1000)),
             ("0001-01-01T00:00:00Z", Some(-62_135_596_800_000)),
             ("1970-01-01T00:00:00", None),
