@@ -26,11 +26,20 @@ pub struct Request {
     rest: Arc<Rest>,
 }
 
+/// Returns these headers, once for all requests that have those of most requests that write.
+fn shared(headers: HeaderMap) -> Arc<HeaderMap> {
+    match headers == **SENDS_JSON {
+        true => SENDS_JSON.clone(),
+        false => Arc::new(headers),
+    }
+}
+
 /// All of a request but its target.
 #[derive(Clone, Debug)]
 struct Rest {
     method: Method,
-    headers: HeaderMap,
+    /// Shared, too: those of a start are kept as long as its task.
+    headers: Arc<HeaderMap>,
     body: Body,
 }
 
@@ -40,9 +49,17 @@ static GET_JSON: LazyLock<Arc<Rest>> = LazyLock::new(|| {
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     Arc::new(Rest {
         method: Method::GET,
-        headers,
+        headers: Arc::new(headers),
         body: Body::Empty,
     })
+});
+
+/// The headers of a request that sends JSON.
+static SENDS_JSON: LazyLock<Arc<HeaderMap>> = LazyLock::new(|| {
+    let mut headers = HeaderMap::clone(&GET_JSON.headers);
+    let json = HeaderValue::from_static("application/json");
+    headers.insert(header::CONTENT_TYPE, json);
+    Arc::new(headers)
 });
 
 /// The body of a request.
@@ -125,11 +142,10 @@ impl Request {
     ) -> Result<Self, BuildError> {
         let bytes = serde_json::to_vec(value)
             .map_err(|e| BuildError::new(format!("cannot write the JSON body: {e}")))?;
-        let mut request = Self::new(method, target, Body::Bytes(bytes.into()));
-        request.headers_mut().insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
+        // Without spare room: what starts a task is kept as long as the task.
+        let bytes = Bytes::from(bytes.into_boxed_slice());
+        let mut request = Self::new(method, target, Body::Bytes(bytes));
+        request.rest_mut().headers = SENDS_JSON.clone();
         Ok(request)
     }
 
@@ -160,7 +176,7 @@ impl Request {
     }
 
     fn headers_mut(&mut self) -> &mut HeaderMap {
-        &mut self.rest_mut().headers
+        Arc::make_mut(&mut self.rest_mut().headers)
     }
 
     fn set_form(&mut self, form: Form) {
@@ -229,7 +245,11 @@ impl Request {
 
     /// Removes the idempotency key from this request.
     pub(crate) fn without_key(mut self) -> Self {
-        self.headers_mut().remove(IDEMPOTENCY_KEY);
+        if self.headers().contains_key(IDEMPOTENCY_KEY) {
+            let mut headers = self.headers().clone();
+            headers.remove(IDEMPOTENCY_KEY);
+            self.rest_mut().headers = shared(headers);
+        }
         self
     }
 
@@ -332,7 +352,7 @@ impl Request {
         };
         let rest = Arc::new(Rest {
             method,
-            headers,
+            headers: shared(headers),
             body,
         });
         Self { target, rest }
