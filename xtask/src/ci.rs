@@ -4,7 +4,7 @@ use std::{process::Command, time::Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{cargo, codegen, faults, interop, pages, repo, tidy};
+use crate::{bench, cargo, codegen, faults, interop, pages, repo, tidy};
 
 /// Runs all steps and stops at the first that fails.
 pub(crate) fn run() -> Result<()> {
@@ -52,6 +52,7 @@ pub(crate) fn run() -> Result<()> {
         let root = repo::root();
         cargo::run(Command::new("bash").args(["-c", test]).current_dir(root))
     })?;
+    timed("counts", || bench::run(&bench::Args::check()))?;
     timed("simulator", || interop::run(&interop::Args::simulator()))?;
     // Last, for it needs the package registries; LangGraph's server is too large to be installed for every change, and
     // the table of what the client does with each takes minutes.

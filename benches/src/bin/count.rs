@@ -1,6 +1,7 @@
 //! Prints what each contender costs: instructions, allocations, nanoseconds, and its target.
 //!
-//! `count` prints the table, `count GROUP` the rows of one bench; `count run NAME N` does one contender N times, for callgrind to watch.
+//! `count` prints the table, `count GROUP` the rows of one bench, and `count counted` our own rows without any time, which a busy
+//! machine would disturb; `count run NAME N` does one contender N times, for callgrind to watch.
 
 use std::collections::HashMap;
 use std::process::ExitCode;
@@ -24,11 +25,12 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
-        [] => table(None),
-        [group] if contenders().iter().any(|one| one.group == group) => table(Some(group)),
+        [] => table(None, true),
+        ["counted"] => table(None, false),
+        [group] if contenders().iter().any(|one| one.group == group) => table(Some(group), true),
         ["run", name, times] => run(name, times),
         _ => {
-            eprintln!("usage: count [GROUP | run NAME TIMES]");
+            eprintln!("usage: count [GROUP | counted | run NAME TIMES]");
             ExitCode::from(2)
         }
     }
@@ -45,8 +47,8 @@ fn run(name: &str, times: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Exits 1 when a target is missed or a claim does not hold.
-fn table(group: Option<&str>) -> ExitCode {
+/// Exits 1 when a target is missed or a claim does not hold. Without times, peers are left out.
+fn table(group: Option<&str>, is_timed: bool) -> ExitCode {
     let has_valgrind = figures::has_valgrind();
     if !has_valgrind {
         eprintln!("count: valgrind is not installed, so instructions are not counted");
@@ -56,11 +58,14 @@ fn table(group: Option<&str>) -> ExitCode {
     let mut rows = Vec::new();
     let mut counted = HashMap::new();
     let wanted = |one: &&'static str| group.is_none_or(|group| group == *one);
-    for contender in contenders().into_iter().filter(|one| wanted(&one.group)) {
+    for contender in contenders() {
+        if !wanted(&contender.group) || !is_timed && contender.target.is_none() {
+            continue;
+        }
         let instructions = has_valgrind.then(|| instructions(&contender));
         counted.insert(contender.name, instructions);
         let allocations = allocations(&contender);
-        let nanoseconds = nanoseconds(contender.name);
+        let nanoseconds = is_timed.then(|| nanoseconds(contender.name));
         if let Some(target) = contender.target {
             let id = if contender.group == "sse" { "P1" } else { "P3" };
             let name = contender.name;
@@ -75,21 +80,29 @@ fn table(group: Option<&str>) -> ExitCode {
             rows.push(row.at_most(target.allocations as f64));
         }
         println!(
-            "| {} | {} | {} | {allocations:.2} | {:.0} | {} |",
+            "| {} | {} | {} | {allocations:.2} | {} | {} |",
             contender.group,
             contender.name,
-            instructions.map_or_else(|| "-".to_owned(), |count| format!("{count:.0}")),
-            nanoseconds,
-            match contender.bytes {
-                0 => "-".to_owned(),
-                bytes => format!("{:.0}", megabytes_per_second(bytes, nanoseconds)),
-            },
+            shown(instructions),
+            shown(nanoseconds),
+            shown(
+                nanoseconds
+                    .filter(|_| contender.bytes > 0)
+                    .map(|time| megabytes_per_second(contender.bytes, time))
+            ),
         );
     }
-    let claims = claims().into_iter().filter(|one| wanted(&one.group));
+    let is_counted = |claim: &Claim| matches!(claim.bound, Bound::TimesTheInstructions(..));
+    let claims = claims()
+        .into_iter()
+        .filter(|one| wanted(&one.group) && (is_timed || is_counted(one)));
     rows.extend(claims.filter_map(|claim| judge(&claim, &counted)));
     let missed = rows.iter().filter(|row| !row.print()).count();
     ExitCode::from(u8::from(missed > 0))
+}
+
+fn shown(figure: Option<f64>) -> String {
+    figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.0}"))
 }
 
 /// Returns what was measured of a claim; `None` when instructions were not counted.

@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: builds what `benches/` measures, runs it, and prints one table of all rows: ours, the best peer of the
-//! same run, the floor, the target, and whether it is met. A whole run writes `benches/RESULTS.md`.
+//! same run, the floor, the target, and whether it is met. A whole run writes `benches/RESULTS.md`, and `--check` compares what
+//! counts with `benches/counts.toml`.
 
+mod counts;
 mod footprint;
 mod row;
 
@@ -27,6 +29,25 @@ pub(crate) struct Args {
     /// Only the rows of this number, such as F2; repeatable
     #[arg(long)]
     row: Vec<String>,
+    /// Only instructions, allocations and bytes: fails if one of ours is worse than benches/counts.toml expects
+    #[arg(long, conflicts_with_all = ["quick", "json", "row"])]
+    check: bool,
+    /// With --check: writes the present figures into benches/counts.toml
+    #[arg(long, requires = "check")]
+    write: bool,
+}
+
+impl Args {
+    /// Compares what counts with what is expected of it.
+    pub(crate) fn check() -> Self {
+        Self {
+            quick: false,
+            json: false,
+            row: Vec::new(),
+            check: true,
+            write: false,
+        }
+    }
 }
 
 /// Where the rows stand after a whole run.
@@ -99,6 +120,9 @@ const BENCHES: [Bench; 11] = [
 
 /// Builds, runs and prints; a missed target is no error, since what it prints is its purpose.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    if args.check {
+        return counts::run(args.write);
+    }
     for row in &args.row {
         let is_known = BENCHES
             .iter()
@@ -239,9 +263,13 @@ fn journal() -> Result<Vec<Row>> {
     rows_of(Command::new(built("journal")).arg(cargo::target().join("release/taskward")))
 }
 
+fn rustc() -> Result<String> {
+    let version = output_of(Command::new("rustc").arg("--version"), &[0])?;
+    Ok(version.trim().to_owned())
+}
+
 /// Returns the page of the last whole run.
 fn results(table: &str) -> Result<String> {
-    let rustc = output_of(Command::new("rustc").arg("--version"), &[0])?;
     let commit = output_of(
         Command::new("git").args(["rev-parse", "--short", "HEAD"]),
         &[0],
@@ -264,7 +292,7 @@ fn results(table: &str) -> Result<String> {
          the difference between two run lengths; contenders of one row take turns in one run, and medians are shown; read the\n\
          ratios, and times only beside each other. F6 is `cargo xtask batch-test`.\n\n{}\n{table}",
         commit.trim(),
-        rustc.trim(),
+        rustc()?,
         versions()?,
     ))
 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Row {
     /// The row's number, such as `P4`.
     pub(super) row: String,
-    what: String,
-    ours: f64,
+    pub(super) what: String,
+    pub(super) ours: f64,
     unit: String,
     /// The best peer, and its figure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,6 +53,12 @@ impl Row {
     pub(super) fn order(&self) -> (bool, u32) {
         let (letter, number) = self.row.split_at(1.min(self.row.len()));
         (letter == "F", number.parse().unwrap_or(u32::MAX))
+    }
+
+    /// Returns whether the figure is counted, so that a busy machine shows the same one: instructions, allocations or bytes.
+    pub(super) fn is_counted(&self) -> bool {
+        let is_ratio_of_instructions = self.row == "P2" && self.unit == "x";
+        matches!(self.unit.as_str(), "" | "B") || is_ratio_of_instructions
     }
 
     /// Returns whether the target is met; `None` for a row that is only reported.
