@@ -17,6 +17,9 @@ pub const TASK_JSON: &str = concat!(
     r#""status":"running","created_at":"2026-03-04T05:06:07Z","updated_at":"2026-03-04T05:06:19Z","title":"A"}"#
 );
 
+/// The task that it is about.
+pub(crate) const TASK_ID: &str = "8c1e0a4e-5c0b-4f6e-9d1a-000000000001";
+
 /// The size that every figure of this bench is about.
 const _: () = assert!(TASK_JSON.len() == 203);
 
@@ -28,7 +31,7 @@ pub(crate) fn reply() -> Response {
 /// Returns the cheap read of every poll.
 fn status() -> Box<dyn FnMut()> {
     let reply = reply();
-    let id = TaskId::new("8c1e0a4e-5c0b-4f6e-9d1a-000000000001");
+    let id = TaskId::new(TASK_ID);
     Box::new(move || {
         let reading = Nanonets.read(&id, &ReadKind::Status, black_box(&reply));
         assert!(matches!(black_box(reading), Ok(PollResult::Pending(_))));

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::decode::TASK_JSON;
+use crate::decode::{TASK_ID, TASK_JSON};
 
 /// A server in a process of its own, so that what it takes is not taken for the client's. It ends with this value.
 #[derive(Debug)]
@@ -125,24 +125,30 @@ pub fn read_request(reader: &mut impl BufRead) -> std::io::Result<Option<String>
     Ok(Some(path))
 }
 
-/// Replies that a task named `N-…` is over once it was polled N times.
+/// Replies about the task that is asked for, in as many bytes whatever its id is; one named `N-…` is over once it was polled
+/// N times.
 fn body(path: &str, asked: &Asked) -> String {
-    let done = || TASK_JSON.replace("running", "completed");
-    if path.ends_with("/summary") {
+    let is_summary = path.ends_with("/summary");
+    let path = path.trim_end_matches("/summary");
+    let id = path.rsplit('/').next().unwrap_or_default();
+    let title = "A".repeat(TASK_ID.len().saturating_sub(id.len()) + 1);
+    let running = TASK_JSON
+        .replace(TASK_ID, id)
+        .replace(r#""A""#, &format!("\"{title}\""));
+    let done = || running.replace("running", "completed");
+    if is_summary {
         return done().replace(r#""title""#, r#""result":{"summary":"done"},"title""#);
     }
-    let id = path.rsplit('/').next().unwrap_or_default();
     let polls = id.split('-').next().and_then(|n| n.parse::<u64>().ok());
     let Some(polls) = polls else {
-        return TASK_JSON.to_owned();
+        return running;
     };
     let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
     let count = asked.entry(id.to_owned()).or_default();
     *count += 1;
     if *count < polls {
-        TASK_JSON.to_owned()
-    } else {
-        asked.remove(id);
-        done()
+        return running;
     }
+    asked.remove(id);
+    done()
 }
