@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use taskward_core::{Error, Provider, RunResult};
+use taskward_core::Provider;
 
+use super::active::ActiveRun;
 use super::slots::Slots;
 use crate::batch::{BatchHandle, BatchResult, Jobs, NextJob};
 use crate::client::{Async, Client};
 use crate::run::Run;
-use crate::running::Running;
 use crate::transport::AsyncTransport;
 
 impl<P, T> Client<P, T, Async>
@@ -77,20 +77,11 @@ pub struct AsyncBatch<K, P: Provider, T: AsyncTransport> {
     client: Client<P, T, Async>,
     jobs: Jobs<K, P, T, Async>,
     limit: usize,
-    slots: Slots<(K, Job<P, T>)>,
+    slots: Slots<(K, ActiveRun<P, T>)>,
     /// Whether a handle has asked to stop.
     stopping: Arc<AtomicBool>,
     /// Whether the runs under way were interrupted.
     is_stopped: bool,
-}
-
-type Starting<P, T> = Pin<Box<dyn Future<Output = Result<Running<P, T, Async>, Error>> + Send>>;
-
-/// A run under way.
-enum Job<P: Provider, T: AsyncTransport> {
-    /// Nothing was sent yet.
-    Starting(Starting<P, T>),
-    Following(Box<Running<P, T, Async>>),
 }
 
 impl<K, P, T> AsyncBatch<K, P, T>
@@ -125,7 +116,9 @@ where
         if let Some(refused) = self.fill() {
             return Poll::Ready(Some(refused));
         }
-        if let Some(((key, _), result)) = self.slots.poll_woken(|(_, job), cx| job.poll(cx)) {
+        if let Some(((key, _), result)) =
+            self.slots.poll_woken(|(_, run), cx| Pin::new(run).poll(cx))
+        {
             return Poll::Ready(Some((key, result)));
         }
         match self.slots.len() == 0 && self.jobs.is_over() {
@@ -142,8 +135,7 @@ where
                 NextJob::Refused(key, error) => return Some((key, Err(error))),
                 NextJob::None => break,
             };
-            let job = Job::Starting(Box::pin(async move { run.start().await }));
-            self.slots.insert((key, job));
+            self.slots.insert((key, ActiveRun::new(*run)));
         }
         None
     }
@@ -153,28 +145,13 @@ where
         self.is_stopped = true;
         self.jobs.stop();
         let now = self.client.transport().now();
-        self.slots.retain(|(_, job)| match job {
-            Job::Starting(_) => false,
-            Job::Following(running) => {
+        self.slots.retain(|(_, run)| match run {
+            ActiveRun::Starting(_) => false,
+            ActiveRun::Following(running) => {
                 running.interrupt(now);
                 true
             }
         });
-    }
-}
-
-impl<P: Provider, T: AsyncTransport> Job<P, T> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<RunResult<P::Output>, Error>> {
-        loop {
-            match self {
-                Self::Starting(starting) => match starting.as_mut().poll(cx) {
-                    Poll::Ready(Ok(running)) => *self = Self::Following(Box::new(running)),
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Pending => return Poll::Pending,
-                },
-                Self::Following(running) => return running.poll_end(cx),
-            }
-        }
     }
 }
 

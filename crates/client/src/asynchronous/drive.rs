@@ -9,20 +9,17 @@ use taskward_core::{
     BoxError, Error, ExchangeFailure, ExchangeId, NumberedEvent, Provider, Revision, Timestamp,
     WaitReason,
 };
-use tokio::sync::mpsc;
 
 use super::exchange::{EventStream, Exchange, Report};
+use super::inbox::DriversInbox;
 use super::running::Questions;
 use super::work::Work;
 use crate::client::Async;
 use crate::driver::{Effect, NewExchange};
 use crate::reply::StreamMode;
-use crate::requests::HandleRequest;
 use crate::running::Running;
 use crate::transport::AsyncTransport;
 
-/// How many requests of handles are queued before their senders wait.
-const MAX_REQUESTS: usize = 16;
 /// After this long without being polled, what came meanwhile may not have been noticed yet.
 const AWAY: Duration = Duration::from_millis(100);
 /// Bytes read of a stream before others of the same runtime have their turn, the exchange under way among them.
@@ -30,10 +27,11 @@ const SHARE: usize = 64 * 1024;
 
 /// The exchanges of a followed task, and what it waits for.
 pub struct AsyncIo<T: AsyncTransport> {
-    exchange: Option<(ExchangeId, Exchange<T>)>,
+    /// Boxed, as all that is rare: a task waits for most of its life.
+    exchange: Option<(ExchangeId, Box<Exchange<T>>)>,
     /// The state that is being stored.
     saving: Option<(Revision, Work<Result<(), BoxError>>)>,
-    stream: Option<StreamReader<T>>,
+    stream: Option<Box<StreamReader<T>>>,
     /// Bytes read of it since others had their turn.
     share: usize,
     /// The others' turn.
@@ -43,8 +41,7 @@ pub struct AsyncIo<T: AsyncTransport> {
     sleep: Option<(Timestamp, T::Wait)>,
     /// What is waited for at present.
     pub(super) waiting: Option<(Timestamp, WaitReason)>,
-    inbox: mpsc::Receiver<HandleRequest>,
-    pub(super) sender: mpsc::Sender<HandleRequest>,
+    pub(super) inbox: DriversInbox,
     pub(super) questions: Questions,
 }
 
@@ -93,7 +90,6 @@ impl<T: AsyncTransport> OpenStream<T> {
 
 impl<T: AsyncTransport> AsyncIo<T> {
     pub(super) fn new() -> Self {
-        let (sender, inbox) = mpsc::channel(MAX_REQUESTS);
         Self {
             exchange: None,
             saving: None,
@@ -103,8 +99,7 @@ impl<T: AsyncTransport> AsyncIo<T> {
             polled: Instant::now(),
             sleep: None,
             waiting: None,
-            inbox,
-            sender,
+            inbox: DriversInbox::new(),
             questions: Questions::default(),
         }
     }
@@ -112,8 +107,7 @@ impl<T: AsyncTransport> AsyncIo<T> {
     /// Takes no more requests: senders learn at once that nobody drives the task any more.
     fn shut_down(&mut self) {
         (self.exchange, self.stream) = (None, None);
-        self.inbox.close();
-        while self.inbox.try_recv().is_ok() {}
+        self.inbox.end();
     }
 
     /// Lets the runtime turn once.
@@ -157,7 +151,7 @@ impl<P: Provider, T: AsyncTransport> Running<P, T, Async> {
     /// Notes activity: the driver may not have been polled for hours, and the stream was not silent in that time.
     fn poll_back(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // The limits of an opening are its own.
-        let reader = self.io.stream.as_mut().map(StreamReader::parts);
+        let reader = self.io.stream.as_deref_mut().map(StreamReader::parts);
         let Some((id, StreamLine::Open(open))) = reader else {
             return Poll::Ready(());
         };
@@ -173,7 +167,7 @@ impl<P: Provider, T: AsyncTransport> Running<P, T, Async> {
 
     fn poll_effects(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<NumberedEvent>, Error>> {
         loop {
-            while let Poll::Ready(Some(request)) = self.io.inbox.poll_recv(cx) {
+            while let Poll::Ready(request) = self.io.inbox.poll_next(cx) {
                 let now = self.client.transport().now();
                 self.driver.handle_request(request, now);
             }
@@ -225,7 +219,7 @@ impl<P: Provider, T: AsyncTransport> Running<P, T, Async> {
                 new.span,
             );
             let line = StreamLine::Opening(Box::new(exchange));
-            self.io.stream = Some(StreamReader { id, line });
+            self.io.stream = Some(Box::new(StreamReader { id, line }));
             return;
         }
         let exchange = Exchange::new(
@@ -235,7 +229,7 @@ impl<P: Provider, T: AsyncTransport> Running<P, T, Async> {
             StreamMode::Whole,
             new.span,
         );
-        if let Some((given_up, dropped)) = self.io.exchange.replace((id, exchange)) {
+        if let Some((given_up, dropped)) = self.io.exchange.replace((id, Box::new(exchange))) {
             let now = self.client.transport().now();
             let report = Report::<T>::Failed(dropped.dropped());
             self.driver.report(given_up, report, now);
@@ -286,7 +280,7 @@ impl<P: Provider, T: AsyncTransport> Running<P, T, Async> {
         if let Some(stream) = self.driver.report(id, report, now) {
             let ahead = None;
             let line = StreamLine::Open(OpenStream { stream, ahead });
-            self.io.stream = Some(StreamReader { id, line });
+            self.io.stream = Some(Box::new(StreamReader { id, line }));
         }
     }
 
@@ -296,7 +290,7 @@ impl<P: Provider, T: AsyncTransport> Running<P, T, Async> {
             self.io.share = 0;
             ready!(self.io.poll_turn(self.client.transport(), cx));
         }
-        match self.io.stream.as_mut().map(StreamReader::parts) {
+        match self.io.stream.as_deref_mut().map(StreamReader::parts) {
             None => {}
             Some((id, StreamLine::Opening(exchange))) => {
                 let report = ready!(exchange.poll(cx));

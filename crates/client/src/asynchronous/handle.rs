@@ -2,12 +2,14 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use taskward_core::{Answer, Error, MessageNo, QuestionId};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
+use super::inbox::Inbox;
 use crate::requests::{
     Claim, HandleCommand, HandleRequest, NOT_DRIVEN_AFTER, Responder, Withdraw, gone, not_driven,
 };
@@ -24,7 +26,7 @@ use crate::transport::AsyncTransport;
 /// A command whose future is dropped before it was taken is withdrawn, as is one that timed out: it is never applied later.
 #[derive(Clone)]
 pub struct AsyncHandle<T> {
-    sender: mpsc::Sender<HandleRequest>,
+    inbox: Arc<Inbox>,
     transport: T,
     timeout: Duration,
 }
@@ -38,9 +40,9 @@ impl<T> std::fmt::Debug for AsyncHandle<T> {
 }
 
 impl<T: AsyncTransport> AsyncHandle<T> {
-    pub(super) fn new(sender: mpsc::Sender<HandleRequest>, transport: T) -> Self {
+    pub(super) fn new(inbox: Arc<Inbox>, transport: T) -> Self {
         Self {
-            sender,
+            inbox,
             transport,
             timeout: NOT_DRIVEN_AFTER,
         }
@@ -107,7 +109,7 @@ impl<T: AsyncTransport> AsyncHandle<T> {
         let request = HandleRequest::new(request(taken), &claim);
         let result = {
             let mut asked = pin!(async {
-                self.sender.send(request).await.map_err(|_| gone())?;
+                self.inbox.send(request).await?;
                 (&mut reply).await.map_err(|_| gone())?
             });
             let mut alarm = self.transport.sleep(self.timeout);

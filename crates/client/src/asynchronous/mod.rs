@@ -17,17 +17,20 @@ use crate::source::{self, Fingerprints};
 use crate::trace;
 use crate::transport::AsyncTransport;
 
+mod active;
 mod batch;
 mod drive;
 mod exchange;
 mod fleet;
 mod handle;
+mod inbox;
 mod list;
 mod observe;
 mod running;
 mod slots;
 mod work;
 
+use active::ActiveRun;
 pub use batch::AsyncBatch;
 use exchange::Exchange;
 pub use fleet::AsyncFleet;
@@ -333,6 +336,6 @@ where
     ///
     /// Not cancel-safe before the task's id is known: the outcome of a start whose future is dropped then is unknown.
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.start().await?.wait().await })
+        Box::pin(ActiveRun::new(self))
     }
 }

@@ -23,18 +23,18 @@ type OnQuestion<T> = <Async as sealed::Flavour<T>>::OnQuestion;
 #[derive(Default)]
 pub(super) struct Questions {
     queue: VecDeque<Question>,
-    asking: Option<(Question, Asking)>,
+    asking: Option<Box<(Question, Asking)>>,
 }
 
 impl Questions {
     fn has(&self, id: &QuestionId) -> bool {
         let is = |question: &Question| question.id == *id;
-        self.queue.iter().any(is) || self.asking.as_ref().is_some_and(|(held, _)| is(held))
+        self.queue.iter().any(is) || self.asking.as_ref().is_some_and(|asked| is(&asked.0))
     }
 
     fn forget(&mut self, id: &QuestionId) {
         self.queue.retain(|question| question.id != *id);
-        self.asking.take_if(|(question, _)| question.id == *id);
+        self.asking.take_if(|asked| asked.0.id == *id);
     }
 
     /// Returns whether a question waits that was not passed to the handler yet.
@@ -52,13 +52,12 @@ impl Questions {
             && let (Some(handler), Some(question)) = (handler, self.queue.pop_front())
         {
             let asking = handler(question.clone());
-            self.asking = Some((question, asking));
+            self.asking = Some(Box::new((question, asking)));
         }
-        let (_, asking) = self.asking.as_mut()?;
-        let Poll::Ready(reply) = asking.as_mut().poll(cx) else {
+        let Poll::Ready(reply) = self.asking.as_mut()?.1.as_mut().poll(cx) else {
             return None;
         };
-        let (question, _) = self.asking.take()?;
+        let (question, _) = *self.asking.take()?;
         Some(reply.map(|reply| (question, reply)))
     }
 }
@@ -96,7 +95,7 @@ impl<P: Provider, T: AsyncTransport> Running<P, T, Async> {
     /// Returns a handle to answer, cancel or interrupt from elsewhere while this is driven.
     #[must_use]
     pub fn handle(&self) -> AsyncHandle<T> {
-        AsyncHandle::new(self.io.sender.clone(), self.client.transport().clone())
+        AsyncHandle::new(self.io.inbox.0.clone(), self.client.transport().clone())
     }
 
     /// Returns how long the present wait still lasts and its reason; `None` while an exchange is in flight.
