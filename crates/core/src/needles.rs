@@ -26,6 +26,9 @@ pub fn is_redacted(text: &str) -> bool {
 /// The most bytes that a character of the key is expected to take where only the end of a text is searched.
 const WIDEST: usize = 16;
 
+/// The longest text of which it is first asked whether it has the characters of a secret at all: a long one has them all.
+const SHORT_TEXT: usize = 2048;
+
 /// One spelling of a secret that may come in pieces.
 #[derive(Clone, Copy)]
 pub(crate) struct Needle<'a> {
@@ -77,8 +80,31 @@ impl Needles {
         secrets.chain(self.base64.needles().map(needle(true)))
     }
 
+    /// Returns whether a text has the characters that a secret, or half of one, needs. Most short texts do not, and then hold
+    /// none, neither in pieces nor broken into lines: without an escape, each character stands for itself.
+    pub(crate) fn may_be_in(&self, text: &[u8]) -> bool {
+        if text.len() > SHORT_TEXT {
+            return true;
+        }
+        let mut has = [false; 256];
+        for byte in text {
+            has[usize::from(*byte)] = true;
+        }
+        // A space may be spelt in other ways, too.
+        has[usize::from(b' ')] = true;
+        let is_spelt = |part: &[u8]| part.iter().all(|byte| has[usize::from(*byte)]);
+        let has_half = |Needle { key, .. }: Needle<'_>| {
+            let half = key.len().div_ceil(2);
+            is_spelt(&key[..half]) || is_spelt(&key[key.len() - half..])
+        };
+        has[usize::from(b'\\')] || has[usize::from(b'%')] || self.followed().any(has_half)
+    }
+
     /// Returns the text with every spelling of a secret replaced; `None` if there is none.
     pub(crate) fn removed(&self, text: &[u8]) -> Option<Vec<u8>> {
+        if !self.may_be_in(text) {
+            return None;
+        }
         let mut places = Vec::new();
         for secret in &self.secrets {
             find(secret, text, &mut places);
@@ -100,7 +126,8 @@ impl Needles {
         let name = name.as_str().as_bytes();
         let is_in = |needle: &[u8]| {
             let mut parts = name.windows(needle.len());
-            parts.any(|part| part.eq_ignore_ascii_case(needle))
+            let begins = |part: &[u8]| part[0].eq_ignore_ascii_case(&needle[0]);
+            parts.any(|part| begins(part) && part.eq_ignore_ascii_case(needle))
         };
         let needles = self.secrets.iter().map(|secret| &**secret);
         needles.chain(self.base64.needles()).any(is_in)
@@ -328,4 +355,27 @@ pub(crate) fn masked(text: &[u8], mut places: Vec<Range<usize>>) -> Option<Vec<u
     }
     out.extend_from_slice(&text[taken..]);
     Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_with_a_key_or_with_half_of_one_is_never_ruled_out_by_its_characters() {
+        let needles = Needles::of("q7RzK2mX v9TbL4%wYc8");
+        for Needle { key, .. } in needles.followed() {
+            let half = key.len().div_ceil(2);
+            for part in [key, &key[..half], &key[key.len() - half..]] {
+                let wrapped: Vec<u8> = part.iter().flat_map(|byte| [*byte, b'\n']).collect();
+                assert!(needles.may_be_in(part) && needles.may_be_in(&wrapped));
+            }
+        }
+        for spelt in [r"\u0071", "%71", &"a".repeat(SHORT_TEXT + 1)] {
+            assert!(needles.may_be_in(spelt.as_bytes()), "{spelt}");
+        }
+        for other in ["", "203", r#"{"task_id":"8c1e0a4e","status":"running"}"#] {
+            assert!(!needles.may_be_in(other.as_bytes()), "{other}");
+        }
+    }
 }
