@@ -157,8 +157,12 @@ impl Origin {
         let mut sealed = http::Request::new(());
         *sealed.method_mut() = request.method().clone();
         *sealed.uri_mut() = uri;
-        *sealed.headers_mut() = request.headers().clone();
+        // With room for those below, and for what a transport adds.
         let headers = sealed.headers_mut();
+        headers.reserve(request.headers().len() + 4);
+        for (name, value) in request.headers() {
+            headers.append(name.clone(), value.clone());
+        }
         if let Some(credential) = credential.into() {
             let (name, value) = (credential.header_name(), credential.header_value());
             headers.insert(name.clone(), value.clone());

@@ -22,7 +22,7 @@ use crate::body::{self, Upload};
 use crate::dial::Dialer;
 use crate::failure;
 use crate::progress::ExchangeWatch;
-use crate::wire::Connection;
+use crate::wire::{Connection, passive};
 
 /// Sends a request and waits for the head of its reply.
 pub(crate) async fn exchange(
@@ -69,7 +69,8 @@ async fn connect(
     }
     let connected = later(Instant::now(), limits.connect);
     let connected = until.map_or(connected, |until| until.min(connected));
-    dialer.connect(connected).await
+    // Boxed: it is large, and most exchanges find an idle one.
+    Box::pin(dialer.connect(connected)).await
 }
 
 /// Sends the request over this connection and waits for the head of its reply, as long as bytes move within the limits.
@@ -85,7 +86,7 @@ async fn send(
     let mut alarm = pin!(sleep_until(marks.head_deadline(limits).0.into()));
     let outcome = poll_fn(|cx| {
         connection.poll_drive(cx);
-        if let Poll::Ready(result) = sending.as_mut().poll(cx) {
+        if let Poll::Ready(result) = sending.as_mut().poll(&mut passive()) {
             return Poll::Ready(Ok(result));
         }
         poll_due(alarm.as_mut(), cx, until, || marks.head_deadline(limits)).map(Err)
@@ -181,14 +182,20 @@ impl ReplyBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, TransportFailure>>> {
         loop {
-            if let Some(connection) = &mut self.connection {
+            let mut next = Pin::new(&mut self.incoming).poll_frame(&mut passive());
+            if next.is_pending()
+                && let Some(connection) = &mut self.connection
+            {
                 connection.poll_drive(cx);
+                next = Pin::new(&mut self.incoming).poll_frame(&mut passive());
             }
-            let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+            let frame = ready!(next);
             match frame.map(|frame| frame.map(http_body::Frame::into_data)) {
                 None => {
                     // Once more, so that the connection learns that this exchange is over.
-                    if let Some(connection) = &mut self.connection {
+                    if let Some(connection) = &mut self.connection
+                        && !connection.is_ready()
+                    {
                         connection.poll_drive(cx);
                     }
                     return Poll::Ready(None);

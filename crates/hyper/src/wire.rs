@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use hyper::client::conn::http1;
@@ -19,18 +19,20 @@ use crate::progress::ExchangeWatch;
 /// Most fields in it.
 const MAX_FIELDS: usize = 100;
 
+type Driver = http1::Connection<TokioIo<ProgressIo>, Upload>;
+
 /// One HTTP connection. It moves only while an exchange polls it: a dropped exchange leaves nothing running.
 pub(crate) struct Connection {
     pub(crate) sender: http1::SendRequest<Upload>,
     pub(crate) marks: Arc<ExchangeWatch>,
-    driver: Pin<Box<http1::Connection<TokioIo<ProgressIo>, Upload>>>,
-    over: bool,
+    /// What moves bytes; dropped once the connection is over, so that a request that it did not take fails at once.
+    driver: Option<Pin<Box<Driver>>>,
 }
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection")
-            .field("over", &self.over)
+            .field("over", &self.driver.is_none())
             .finish_non_exhaustive()
     }
 }
@@ -49,35 +51,39 @@ impl Connection {
             .await?;
         Ok(Self {
             sender,
-            driver: Box::pin(driver),
-            over: false,
+            driver: Some(Box::pin(driver)),
             marks,
         })
     }
 
-    /// Moves bytes. Its errors reach the sender and the body, where they are judged.
+    /// Moves bytes. Its errors reach the sender and the body, where they are judged: poll those with [`passive`], afterwards.
     pub(crate) fn poll_drive(&mut self, cx: &mut Context<'_>) {
-        if !self.over && self.driver.as_mut().poll(cx).is_ready() {
-            self.over = true;
+        if let Some(driver) = &mut self.driver
+            && driver.as_mut().poll(cx).is_ready()
+        {
+            self.driver = None;
         }
     }
 
     /// Returns whether another request can be sent on it.
     pub(crate) fn is_ready(&self) -> bool {
-        !self.over && self.sender.is_ready()
+        self.driver.is_some() && self.sender.is_ready()
     }
 
     /// Checks whether the server has closed the connection meanwhile, or sent bytes without a request.
     pub(crate) async fn is_usable(&mut self) -> bool {
         // A close that came while the runtime did not turn is seen only once it has.
         tokio::task::yield_now().await;
-        std::future::poll_fn(|cx| {
-            self.poll_drive(cx);
-            Poll::Ready(())
-        })
-        .await;
+        // Whoever sends a request drives it again, and is woken for it then.
+        self.poll_drive(&mut passive());
         self.is_ready()
     }
+}
+
+/// Returns the context of what changes only while its connection is driven, and is polled right after that. A waker would
+/// wake the task that is running.
+pub(crate) fn passive() -> Context<'static> {
+    Context::from_waker(Waker::noop())
 }
 
 /// A socket, encrypted or not.

@@ -83,7 +83,6 @@ impl<T: AsyncTransport> Exchange<T> {
                             continue;
                         }
                     }
-                    self.progress = Arc::default();
                     let transport = &self.steps.endpoint.transport;
                     let outgoing = self.steps.outgoing();
                     self.state =
@@ -136,7 +135,10 @@ impl<T: AsyncTransport> Exchange<T> {
         self.progress.answered();
         let (parts, mut body) = reply.into_parts();
         match self.steps.head(parts, body.length())? {
-            AfterHead::Again => self.state = State::New,
+            AfterHead::Again => {
+                self.progress = Arc::default();
+                self.state = State::New;
+            }
             AfterHead::Body(head, collector, reading) => {
                 body.read_as(reading);
                 self.state = State::Receiving(head, body, collector);
