@@ -14,6 +14,7 @@
 //!
 //! What a human waits for takes a permit too, and does not wait for its number: whoever comes later waits a little longer.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -63,6 +64,8 @@ struct State {
     /// Numbers called.
     called: Milli,
     called_at: Timestamp,
+    /// Numbers that were given back before they were called: whoever comes after them moves up, and nobody before.
+    returned: BTreeSet<u64>,
     window: Window,
 }
 
@@ -168,8 +171,23 @@ impl State {
         let elapsed = now.millis_since(self.called_at).min(LONGEST_CREDIT);
         self.called_at = self.called_at.max(now);
         self.called += self.per_second * elapsed / SECOND;
+        while let Some(number) = self.returned.first()
+            && number * ONE <= self.called
+        {
+            self.called += ONE;
+            self.returned.pop_first();
+        }
         let kept = (self.per_second * KEPT / SECOND).max(SPARE);
         self.called = self.called.min(self.issued * ONE + kept);
+    }
+
+    /// Takes a number back that is not used.
+    fn take_back(&mut self, number: u64) {
+        if number * ONE <= self.called {
+            self.called += ONE;
+        } else {
+            self.returned.insert(number);
+        }
     }
 
     fn grow(&mut self) {
@@ -257,7 +275,7 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         if self.number > 0 {
-            self.rate.state().called += ONE;
+            self.rate.state().take_back(self.number);
         }
     }
 }
@@ -284,6 +302,26 @@ mod tests {
 
     fn per_second(rate: &Rate) -> u64 {
         rate.state().per_second / ONE
+    }
+
+    #[test]
+    fn a_number_that_is_given_back_lets_those_behind_it_move_up_and_nobody_before() {
+        let rate = limited_to(10);
+        let mut permits: Vec<Permit> = (0..40).filter_map(|_| rate.reserve(at(10))).collect();
+        let called = |permits: &[Permit], now| {
+            let is_called = |permit: &&Permit| permit.due(at(now)).is_ok();
+            permits.iter().filter(is_called).count()
+        };
+        let before = called(&permits, 10);
+        let last = permits.pop();
+        permits.drain(20..);
+        assert_eq!(called(&permits, 10), before, "nobody is called for that");
+        let in_a_second = called(&permits, 1_010);
+        assert!((before..=before + 10).contains(&in_a_second));
+        // The nineteen that were given back are passed over.
+        let all = permits.len() as u64;
+        let until = 10 + all * SECOND * ONE / rate.state().per_second + SECOND;
+        assert!(last.expect("the last one").due(at(until)).is_ok());
     }
 
     #[test]
@@ -339,9 +377,9 @@ mod tests {
         let third = rate.reserve(at(10)).expect("a number");
         assert_eq!(third.due(at(10)), Err(at(44)));
         drop(first);
-        assert_eq!(third.due(at(10)), Err(at(33)));
         second.expect("a number").spend();
-        assert_eq!(third.due(at(10)), Err(at(33)));
+        assert!(third.due(at(32)).is_err(), "the second one was used");
+        assert!(third.due(at(33)).is_ok(), "the first one was not");
     }
 
     #[test]
