@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use taskward_core::bytes::Bytes;
 use taskward_core::http::StatusCode;
 use taskward_core::{
-    ExchangeId, Fleet, FleetStep, MemberId, OriginBudget, Policy, Response, Seed, Task, TaskId,
-    Timestamp,
+    ExchangeFailure, ExchangeId, Fleet, FleetStep, MemberId, OriginBudget, Policy, Response, Seed,
+    Task, TaskId, Timestamp,
 };
 use taskward_providers::nanonets::Nanonets;
 
@@ -127,6 +127,11 @@ impl World {
                         let reply = reply(&self.body);
                         self.fleet.handle_response(member, id, reply, self.now);
                     }
+                }
+                // Every poll is made and measured.
+                FleetStep::List { id, .. } => {
+                    let failure = ExchangeFailure::abandoned();
+                    self.fleet.handle_list(id, Err(failure), self.now);
                 }
                 FleetStep::Event { member, no, .. } => self.fleet.taken(member, no),
                 FleetStep::Save { member, revision } => self.fleet.saved(member, revision),

@@ -50,12 +50,21 @@ struct Hooks {
     on_event: Option<OnEvent>,
 }
 
+/// For whom a fleet sends a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sender {
+    /// For one task.
+    Task(MemberId),
+    /// For all of them: a page of the account's list.
+    Fleet,
+}
+
 /// What to do next for a fleet.
 pub(crate) enum FleetEffect<K, O> {
     /// Store the state of a task.
     Save(Save),
     /// Send this request.
-    Send(MemberId, NewExchange),
+    Send(Sender, NewExchange),
     /// Hand this out.
     Report(K, FleetEvent<O>),
     /// Wait until then.
@@ -152,7 +161,22 @@ impl<K: Clone + Ord, P: Provider> FleetDriver<K, P> {
                         span,
                         opens_stream: false,
                     };
-                    return FleetEffect::Send(member, new);
+                    return FleetEffect::Send(Sender::Task(member), new);
+                }
+                FleetStep::List {
+                    id,
+                    request,
+                    limits,
+                } => {
+                    let span = trace::request("list the tasks at work", &request);
+                    let new = NewExchange {
+                        id,
+                        request,
+                        limits,
+                        span,
+                        opens_stream: false,
+                    };
+                    return FleetEffect::Send(Sender::Fleet, new);
                 }
                 FleetStep::Event {
                     member,
@@ -241,14 +265,19 @@ impl<K: Clone + Ord, P: Provider> FleetDriver<K, P> {
     /// Reports how an exchange ended.
     pub(crate) fn report<S>(
         &mut self,
-        member: MemberId,
+        sender: Sender,
         id: ExchangeId,
         report: Report<S>,
         now: Timestamp,
     ) {
-        match report.whole() {
-            Ok(reply) => self.fleet.handle_response(member, id, reply, now),
-            Err(failure) => self.fleet.handle_failure(member, id, failure, now),
+        match (sender, report.whole()) {
+            (Sender::Fleet, report) => self.fleet.handle_list(id, report, now),
+            (Sender::Task(member), Ok(reply)) => {
+                self.fleet.handle_response(member, id, reply, now);
+            }
+            (Sender::Task(member), Err(failure)) => {
+                self.fleet.handle_failure(member, id, failure, now);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Many tasks under one driver, without I/O.
 
 mod lanes;
+mod lists;
 
 use std::collections::{BTreeMap, btree_map};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -23,6 +24,7 @@ use crate::time::Timestamp;
 use crate::{ErrorKind, Unsupported};
 
 use lanes::{Lane, Lanes};
+use lists::Lists;
 
 /// Many [`Task`]s under one driver, as a state machine without I/O. `K` is the caller's key of each task; it is cloned, so
 /// that a number or an `Arc<str>` suits best.
@@ -37,6 +39,7 @@ use lanes::{Lane, Lanes};
 ///   [`handle_response`](Self::handle_response) or [`handle_failure`](Self::handle_failure).
 /// - [`FleetStep::Event`]: deliver the event, then call [`taken`](Self::taken).
 /// - [`FleetStep::Done`]: take the task out with [`remove_member`](Self::remove_member): it has its outcome.
+/// - [`FleetStep::List`]: perform the exchange and report it with [`handle_list`](Self::handle_list).
 /// - [`FleetStep::Wait`]: wait until then, for a report, or for a request of the application.
 ///
 /// At most so many tasks are with the driver to be sent or stored as [`new`](Self::new) says. A report for a task that was
@@ -52,6 +55,12 @@ use lanes::{Lane, Lanes};
 /// [`oldest_due`](Self::oldest_due) and [`worst_lateness`](Self::worst_lateness) show how long that is. Where the server
 /// limits the rate, a task that is asked may have to wait for its turn at that besides ([`OriginBudget`]).
 ///
+/// # Lists
+/// Where a provider lists the tasks at work ([`Provider::list_at_work`]), a page of that list stands for the polls of the tasks
+/// on it whose status it shows unchanged, as long as it spares more polls than it costs. No more than one page is under way, and
+/// the task that is due comes before the next one; pages are not counted in the bound above. That a task is not on a page says
+/// nothing, and every change is read from the task itself; so is every task at the seventh poll at the latest.
+///
 /// # No streams
 /// A fleet polls: its tasks open no event streams, since a connection for each task would defeat it
 /// ([`Task::without_stream`]). The events of a platform that lists them are read from the list, when the task asks and when
@@ -64,6 +73,7 @@ pub struct Fleet<K, P: Provider> {
     /// By the digest of the task's id: a clash of digests makes two tasks of one id possible, and nothing worse.
     by_task: BTreeMap<u64, u32>,
     lanes: Lanes,
+    lists: Lists<P>,
     /// How many tasks may be with the driver to be sent or stored, and how many are.
     most: usize,
     busy: usize,
@@ -146,6 +156,15 @@ pub enum FleetStep {
         /// The limits of the exchange.
         limits: Limits,
     },
+    /// Read this page of a list, in the place of polls.
+    List {
+        /// The id to report under.
+        id: ExchangeId,
+        /// The request to send.
+        request: Arc<Request>,
+        /// The limits of the exchange.
+        limits: Limits,
+    },
     /// Deliver this event.
     Event {
         /// The task.
@@ -215,6 +234,7 @@ impl<K: Clone + Ord, P: Provider> Fleet<K, P> {
             by_key: BTreeMap::new(),
             by_task: BTreeMap::new(),
             lanes: Lanes::default(),
+            lists: Lists::new(),
             most: most.max(1),
             busy: 0,
             active: 0,
@@ -355,18 +375,67 @@ impl<K: Clone + Ord, P: Provider> Fleet<K, P> {
     /// Returns what to do next, and hands it out. A `now` earlier than one seen before counts as that one.
     pub fn next_step(&mut self, now: Timestamp, budget: &OriginBudget) -> FleetStep {
         self.advance(now);
+        self.take_list(budget);
         loop {
-            let can_begin = self.busy < self.most;
+            let can_begin = self.busy + usize::from(self.lists.is_under_way()) < self.most;
             let Some((slot, lane)) = self.pick(can_begin) else {
                 let until = self.next_wake();
                 return FleetStep::Wait { until };
             };
+            if lane == Lane::Due
+                && let Some(step) = self.list_before(slot, budget)
+            {
+                return step;
+            }
             let late = self.now.since(self.slots[slot as usize].since);
             self.worst = self.worst.max(late);
             if let Some(step) = self.ask(slot, lane, can_begin, budget) {
                 return step;
             }
         }
+    }
+
+    /// Returns the step that reads a list before this task is polled, if that is worth it.
+    fn list_before(&mut self, slot: u32, budget: &OriginBudget) -> Option<FleetStep> {
+        if self.is_stopping || !self.lists.may_read(self.now, self.by_key.len()) {
+            return None;
+        }
+        let (_, task) = self.slots[slot as usize].member.as_mut()?;
+        let unseen = task.unseen_for(self.now)?;
+        let limits = task.list_limits();
+        let (id, request) = self
+            .lists
+            .begin(task.provider(), unseen, self.now, budget)?;
+        self.lanes.put_back(slot);
+        Some(FleetStep::List {
+            id,
+            request,
+            limits,
+        })
+    }
+
+    /// Takes in the page of a list that came: the tasks on it wait on.
+    fn take_list(&mut self, budget: &OriginBudget) {
+        let Some(page) = self.lists.take(self.now, budget) else {
+            return;
+        };
+        let mut spared = 0;
+        for (id, status) in &page.tasks {
+            let Some(slot) = self.by_task.get(&digest(id)).copied() else {
+                continue;
+            };
+            let entry = &mut self.slots[slot as usize];
+            if let (Place::Waiting(_) | Place::Queued(Lane::Due), Some((_, task))) =
+                (entry.place, &mut entry.member)
+                && task.id() == Some(id)
+                && let Some(share) = task.listed(status, page.sent, self.now)
+            {
+                spared += share;
+                let now = self.now;
+                self.queue(slot, Lane::News, now);
+            }
+        }
+        self.lists.judged(page, spared, self.now);
     }
 
     /// Returns since when the task is due that has been due for longest; `None` if none is.
@@ -607,6 +676,18 @@ impl<K: Clone + Ord, P: Provider> Fleet<K, P> {
         self.acknowledge(member, Out::InFlight(id), |task| {
             task.handle_failure(id, failure, now);
         });
+    }
+
+    /// Records how the exchange of [`FleetStep::List`] ended. It may be dropped:
+    /// [`ExchangeFailure::abandoned`](ExchangeFailure::abandoned) says so.
+    pub fn handle_list(
+        &mut self,
+        id: ExchangeId,
+        report: Result<Response, ExchangeFailure>,
+        now: Timestamp,
+    ) {
+        self.advance(now);
+        self.lists.reported(id, report);
     }
 
     /// Acknowledges [`FleetStep::Event`].

@@ -694,6 +694,25 @@ pub trait Provider:
         Err(ReadError::new(ReadErrorKind::Shape, "there is no search"))
     }
 
+    /// Builds the request for one page of the account's tasks that are at work, newest first, with as many on a page as the
+    /// server allows; returns `None` if the provider has no such list. Whoever follows many tasks reads it in the place of many
+    /// status reads.
+    ///
+    /// # Errors
+    /// Returns an error if the cursor cannot be sent.
+    fn list_at_work(&self, _cursor: Option<&str>) -> Result<Option<Request>, BuildError> {
+        Ok(None)
+    }
+
+    /// Reads a reply to [`list_at_work`](Self::list_at_work): the tasks of which a status read would say
+    /// [`Pending`](PollResult::Pending), with their statuses. Every other entry is left out.
+    ///
+    /// # Errors
+    /// Returns an error if the reply cannot be read.
+    fn read_at_work(&self, _reply: &Response) -> Result<ListPage<(TaskId, Status)>, ReadError> {
+        Err(ReadError::new(ReadErrorKind::Shape, "there is no list"))
+    }
+
     /// Builds the request that reads the first message to a task's agent.
     ///
     /// # Errors

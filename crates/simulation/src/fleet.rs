@@ -136,7 +136,8 @@ impl Limit {
 
 /// An exchange under way.
 struct Flight {
-    member: MemberId,
+    /// Whose it is; a page of the list is nobody's.
+    member: Option<MemberId>,
     id: ExchangeId,
     report: Result<Response, ExchangeFailure>,
 }
@@ -148,6 +149,9 @@ pub(super) struct FleetWorld<P: Provider, M: SimPlatform> {
     fleet: Fleet<usize, P>,
     budget: OriginBudget,
     limit: Limit,
+    /// Whether the list of the account stands still from the first page on that has a task.
+    is_list_still: bool,
+    still_list: Option<taskward_sim::Reply>,
     members: Vec<Member>,
     now: u64,
     at_once: usize,
@@ -155,7 +159,9 @@ pub(super) struct FleetWorld<P: Provider, M: SimPlatform> {
     fault: u32,
     upset: u32,
     underway: BTreeMap<(u64, u64), Flight>,
+    /// Requests for tasks, and exchanges of all kinds.
     sent: u64,
+    exchanges: u64,
     /// Answers that humans have in mind.
     wants: BTreeSet<(u64, usize, QuestionId)>,
     answers: BTreeMap<QuestionId, Answer>,
@@ -180,8 +186,11 @@ impl<P: Provider, M: SimPlatform> FleetWorld<P, M> {
             fault: [8, 20, 1_000][rng.usize(..3)],
             upset: [400, 2_000, 1_000_000][rng.usize(..3)],
             limit: Limit::new([None, None, Some(2), Some(5)][rng.usize(..4)]),
+            is_list_still: rng.u8(..3) == 0,
+            still_list: None,
             underway: BTreeMap::new(),
             sent: 0,
+            exchanges: 0,
             wants: BTreeSet::new(),
             answers: BTreeMap::new(),
             asked: BTreeSet::new(),
@@ -237,6 +246,7 @@ impl<P: Provider, M: SimPlatform> FleetWorld<P, M> {
                     request,
                     ..
                 } => self.send(member, id, &request)?,
+                FleetStep::List { id, request, .. } => self.send_list(id, &request)?,
                 FleetStep::Event {
                     member, no, event, ..
                 } => {
@@ -429,21 +439,79 @@ impl<P: Provider, M: SimPlatform> FleetWorld<P, M> {
                     | RequestPurpose::Cancel
             )
         );
-        if !is_urgent && self.limit.exceeds(rate, self.now) {
-            let why = format!("{key} sends more than {rate:?} requests a second");
+        if !is_urgent {
+            self.check_rate(rate)?;
+        }
+        self.fleet.sent(member, id);
+        self.sent += 1;
+        let report = self.exchange(key, sim, effect)?;
+        self.fly(Some(member), id, report);
+        Ok(())
+    }
+
+    /// Sends the request for a page of the account's list, which counts as the turn of no task.
+    fn send_list(&mut self, id: ExchangeId, request: &Request) -> Done {
+        if self.is_stopped || self.fleet.busy() >= self.at_once {
+            return broken(Invariant::I8, "a list is read out of turn".to_owned());
+        }
+        self.check_rate(self.budget.requests_per_second())?;
+        let sim = translate(request, self.plan.machine.api_key());
+        let effect = M::effect(&sim);
+        self.tell(format_args!("a list is read: {}", effect.name()));
+        if effect.is_write() {
+            return broken(Invariant::I3, "a list writes".to_owned());
+        }
+        let report = if self.once_in(self.fault) {
+            let (progress, cause) = (ExchangeProgress::MaybeSent, Cause::Reset);
+            Err(ExchangeFailure::new(progress, cause, "as it has it"))
+        } else if !self.limit.takes(self.now) {
+            Ok(response(&taskward_sim::Reply::error(429, "one too many")))
+        } else {
+            match self.plan.machine.handle(sim, self.now) {
+                Served::Whole(reply) => Ok(response(&self.still(reply))),
+                _ => return broken(Invariant::I8, "a list has no end".to_owned()),
+            }
+        };
+        self.fly(None, id, report);
+        Ok(())
+    }
+
+    /// Returns what the server lists; where its list stands still, the first page that had a task.
+    fn still(&mut self, reply: taskward_sim::Reply) -> taskward_sim::Reply {
+        if !self.is_list_still {
+            return reply;
+        }
+        let has_tasks = String::from_utf8_lossy(&reply.body).contains("running");
+        if self.still_list.is_none() && has_tasks {
+            self.still_list = Some(reply.clone());
+        }
+        self.still_list.clone().unwrap_or(reply)
+    }
+
+    /// Checks that a request which no human waits for keeps to the rate that is known.
+    fn check_rate(&mut self, rate: Option<f64>) -> Done {
+        if self.limit.exceeds(rate, self.now) {
+            let why = format!("more than {rate:?} requests a second are sent");
             return broken(Invariant::I14, why);
         }
         if rate.is_some() {
             self.report.checked.count(Invariant::I14);
         }
-        self.fleet.sent(member, id);
-        self.sent += 1;
+        Ok(())
+    }
+
+    /// Lets the exchange take its time.
+    fn fly(
+        &mut self,
+        member: Option<MemberId>,
+        id: ExchangeId,
+        report: Result<Response, ExchangeFailure>,
+    ) {
         let slow = self.rng.u8(..10) == 0;
         let due = self.now + if slow { self.rng.u64(20..SLOW) } else { 20 };
-        let report = self.exchange(key, sim, effect)?;
+        self.exchanges += 1;
         let flight = Flight { member, id, report };
-        self.underway.insert((due, self.sent), flight);
-        Ok(())
+        self.underway.insert((due, self.exchanges), flight);
     }
 
     /// Returns what is reported of an exchange.
@@ -520,9 +588,10 @@ impl<P: Provider, M: SimPlatform> FleetWorld<P, M> {
             && entry.key().0 <= self.now
         {
             let Flight { member, id, report } = entry.remove();
-            match report {
-                Ok(reply) => self.fleet.handle_response(member, id, reply, now),
-                Err(failure) => self.fleet.handle_failure(member, id, failure, now),
+            match (member, report) {
+                (None, report) => self.fleet.handle_list(id, report, now),
+                (Some(task), Ok(reply)) => self.fleet.handle_response(task, id, reply, now),
+                (Some(task), Err(failure)) => self.fleet.handle_failure(task, id, failure, now),
             }
         }
         while let Some((at, key, question)) = self.wants.first().cloned()

@@ -15,7 +15,7 @@ use super::exchange::{Exchange, Report};
 use super::slots::Slots;
 use super::work::{Lost, Work};
 use crate::client::{Async, Client};
-use crate::fleet::{FleetDriver, FleetEffect, FleetReport, Save};
+use crate::fleet::{FleetDriver, FleetEffect, FleetReport, Save, Sender};
 use crate::reply::StreamMode;
 use crate::run::Run;
 use crate::transport::AsyncTransport;
@@ -78,9 +78,9 @@ pub struct AsyncFleet<K, P: Provider, T: AsyncTransport> {
     sleep: Option<(Timestamp, T::Wait)>,
 }
 
-/// What is under way for a task.
+/// What is under way.
 enum Job<T: AsyncTransport> {
-    Exchange(MemberId, ExchangeId, Box<Exchange<T>>),
+    Exchange(Sender, ExchangeId, Box<Exchange<T>>),
     Save(MemberId, Revision, Work<Result<(), BoxError>>),
 }
 
@@ -91,9 +91,11 @@ enum Done<T: AsyncTransport> {
 }
 
 impl<T: AsyncTransport> Job<T> {
-    fn member(&self) -> MemberId {
+    /// Returns whether it is under way for this task.
+    fn is_of(&self, task: MemberId) -> bool {
         match self {
-            Self::Exchange(member, ..) | Self::Save(member, ..) => *member,
+            Self::Exchange(sender, ..) => *sender == Sender::Task(task),
+            Self::Save(member, ..) => *member == task,
         }
     }
 
@@ -176,7 +178,7 @@ impl<K: Clone + Ord, P: Provider, T: AsyncTransport> AsyncFleet<K, P, T> {
     /// returned state, and perhaps not in the journal.
     pub fn remove(&mut self, key: &K) -> Option<Snapshot> {
         let (member, snapshot) = self.driver.remove(key)?;
-        self.jobs.retain(|job| job.member() != member);
+        self.jobs.retain(|job| !job.is_of(member));
         Some(snapshot)
     }
 
@@ -252,12 +254,12 @@ impl<K: Clone + Ord, P: Provider, T: AsyncTransport> AsyncFleet<K, P, T> {
             let now = self.client.transport().now();
             match self.driver.next_effect(now, &self.client.inner().budget) {
                 FleetEffect::Save(save) => self.save(save),
-                FleetEffect::Send(member, new) => {
+                FleetEffect::Send(sender, new) => {
                     let endpoint = self.client.inner().endpoint.clone();
                     let (mode, id) = (StreamMode::Whole, new.id);
                     let exchange = Exchange::new(endpoint, new.request, new.limits, mode, new.span);
                     self.jobs
-                        .insert(Job::Exchange(member, id, Box::new(exchange)));
+                        .insert(Job::Exchange(sender, id, Box::new(exchange)));
                 }
                 FleetEffect::Report(key, event) => return Poll::Ready(Some((key, event))),
                 FleetEffect::AtRest => return Poll::Ready(None),
@@ -282,8 +284,8 @@ impl<K: Clone + Ord, P: Provider, T: AsyncTransport> AsyncFleet<K, P, T> {
     fn finish(&mut self, job: &Job<T>, done: Done<T>) -> Option<FleetReport<K, P>> {
         let now = self.client.transport().now();
         match (job, done) {
-            (Job::Exchange(member, id, _), Done::Exchange(report)) => {
-                self.driver.report(*member, *id, report, now);
+            (Job::Exchange(sender, id, _), Done::Exchange(report)) => {
+                self.driver.report(*sender, *id, report, now);
                 None
             }
             (Job::Save(member, revision, _), Done::Save(how)) => {

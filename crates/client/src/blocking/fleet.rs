@@ -8,14 +8,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use taskward_core::{
-    Answer, Error, ErrorKind, MemberId, MessageNo, Provider, Question, QuestionId, Snapshot,
-    Status, TaskId,
+    Answer, Error, ErrorKind, MessageNo, Provider, Question, QuestionId, Snapshot, Status, TaskId,
 };
 
 use super::exchange::exchange;
 use crate::client::{Blocking, Client};
 use crate::driver::NewExchange;
-use crate::fleet::{FleetDriver, FleetEffect, FleetReport, Save};
+use crate::fleet::{FleetDriver, FleetEffect, FleetReport, Save, Sender};
 use crate::run::Run;
 use crate::transport::BlockingTransport;
 
@@ -171,9 +170,9 @@ where
                     drop(state);
                     state = self.save(save);
                 }
-                FleetEffect::Send(member, new) => {
+                FleetEffect::Send(sender, new) => {
                     drop(state);
-                    state = self.exchange(member, new);
+                    state = self.exchange(sender, new);
                 }
                 FleetEffect::Report(key, event) => {
                     state.reports.push_back((key, event));
@@ -206,13 +205,13 @@ where
         state
     }
 
-    fn exchange(&self, member: MemberId, new: NewExchange) -> Locked<'_, K, P> {
+    fn exchange(&self, sender: Sender, new: NewExchange) -> Locked<'_, K, P> {
         self.work.notify_one();
         let endpoint = &self.client.inner().endpoint;
         let report = exchange(endpoint, new.request, new.limits, None, new.span);
         let mut state = self.lock();
         let now = self.client.transport().now();
-        state.driver.report(member, new.id, report, now);
+        state.driver.report(sender, new.id, report, now);
         state
     }
 }

@@ -40,6 +40,11 @@ impl Lanes {
         }
     }
 
+    /// Puts a task back that was taken out of the queue of those that are due, and had no turn.
+    pub(super) fn put_back(&mut self, slot: u32) {
+        self.due.push_front(slot);
+    }
+
     /// Takes the next entry. Those that may have to be sent only come if something can begin, and the two queues of them
     /// take turns: tasks that go on for ever would starve the others, and these those.
     pub(super) fn next(&mut self, can_begin: bool) -> Option<(u32, Lane)> {

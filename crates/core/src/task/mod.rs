@@ -11,6 +11,7 @@ mod follow;
 mod intent;
 mod judge;
 mod link;
+mod listed;
 mod outbox;
 mod park;
 mod phase;
@@ -61,6 +62,7 @@ use env::Env;
 use follow::{Cx, Follow};
 pub use intent::UnconfirmedStart;
 use link::{Link, Purpose, Read, Report};
+pub(crate) use listed::WHOLE_POLL;
 use outbox::Outbox;
 pub use park::Parked;
 use phase::{Move, Phase};
@@ -428,7 +430,7 @@ impl<P: Provider> Task<P> {
             }
             Purpose::Read(Read::Status) => {
                 if let Phase::Following(follow) = &mut self.phase {
-                    follow.poller.last_polled_at = Some(now);
+                    follow.poller.polled(now);
                 }
             }
             // The stream's region owns this exchange from here on, so that another request can be sent beside it.

@@ -32,7 +32,7 @@ use super::writes::PendingWrite;
 #[derive(Debug, PartialEq)]
 pub(super) struct NextExchange<T> {
     pub(super) due: Timestamp,
-    why: WaitReason,
+    pub(super) why: WaitReason,
     pub(super) purpose: Option<T>,
 }
 

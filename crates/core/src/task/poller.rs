@@ -24,8 +24,11 @@ pub(super) struct Poller {
     hint: Option<PollHint>,
     /// The status request, built once: it is sent more often than any other.
     status_request: Option<Arc<Request>>,
-    /// When the last status request was sent: the shortest polling interval counts from here.
+    /// When the status was last asked for, by a request of its own or by a list: the shortest polling interval counts from
+    /// here.
     pub(super) last_polled_at: Option<Timestamp>,
+    /// How many more entries of lists may stand for polls before the status is read itself; `None` until one does.
+    lists_left: Option<u8>,
     /// Polls that failed in a row.
     pub(super) failed: u32,
     /// The reads that have to confirm that the task is gone.
@@ -73,6 +76,11 @@ pub(super) struct NotFound {
     pub(super) error: ApiError,
 }
 
+/// How many entries of lists stand for polls in a row, and by how many more that differs from one task to the next: tasks
+/// that are listed together would otherwise be read together.
+const LISTED_IN_A_ROW: u8 = 3;
+const LISTED_MORE: u8 = 3;
+
 /// How many reads in a row must answer 404 or 410.
 pub(super) const NOT_FOUND_READS: u32 = 3;
 
@@ -89,6 +97,7 @@ impl Poller {
             hint: None,
             status_request: None,
             last_polled_at: None,
+            lists_left: None,
             failed: 0,
             not_found: None,
         }
@@ -132,6 +141,27 @@ impl Poller {
             ),
         };
         (env.now.after_millis(wait), why)
+    }
+
+    /// Notes that the status is asked for.
+    pub(super) fn polled(&mut self, now: Timestamp) {
+        self.last_polled_at = Some(now);
+        self.lists_left = None;
+    }
+
+    /// Returns whether so many polls were spared that the next one has to be made.
+    pub(super) fn is_own_turn(&self) -> bool {
+        self.lists_left == Some(0)
+    }
+
+    /// Notes that a list which was requested at `sent` stands for a poll, and plans the next one.
+    pub(super) fn listed<P: Provider>(&mut self, env: &mut Env<P>, sent: Timestamp) {
+        let draw = || LISTED_IN_A_ROW + env.rng.u8(..=LISTED_MORE);
+        let left = self.lists_left.unwrap_or_else(draw);
+        self.lists_left = Some(left.saturating_sub(1));
+        self.last_polled_at = Some(sent);
+        let (due, why) = self.schedule(env);
+        self.plan(Read::Status, due, why);
     }
 
     /// Stores how long a good status reply asks to wait, if it does.
@@ -179,6 +209,8 @@ impl Poller {
             // It follows from the id.
             status_request: _,
             last_polled_at,
+            // After a restart the task is read itself.
+            lists_left: _,
             failed,
             not_found,
         } = self;

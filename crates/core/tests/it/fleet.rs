@@ -14,6 +14,8 @@ use taskward_core::{
 };
 
 type Polled = Toy<false, false>;
+/// The toy whose tasks at work can be listed.
+type Listing = Toy<true, false>;
 
 /// How long a request and its reply take.
 const LATENCY: u64 = 20;
@@ -27,6 +29,10 @@ struct World<P: Provider<Output = Output>> {
     /// What is under way: when it ends, and whose it is.
     underway: BTreeSet<(u64, u64)>,
     exchanges: BTreeMap<u64, (MemberId, ExchangeId, Response)>,
+    /// The pages of the list among them.
+    lists: BTreeMap<u64, (ExchangeId, Response)>,
+    /// What the list says, if it stands still.
+    still: Option<String>,
     begun: u64,
     trace: Vec<String>,
     /// For each task, the times of its requests.
@@ -46,6 +52,8 @@ impl<P: Provider<Output = Output, Job = ToyJob> + Default> World<P> {
             now: 0,
             underway: BTreeSet::new(),
             exchanges: BTreeMap::new(),
+            lists: BTreeMap::new(),
+            still: None,
             begun: 0,
             trace: Vec::new(),
             requests: BTreeMap::new(),
@@ -113,6 +121,14 @@ impl<P: Provider<Output = Output, Job = ToyJob> + Default> World<P> {
                 self.exchanges.insert(self.begun, reply);
                 self.underway.insert((self.now + LATENCY, self.begun));
             }
+            FleetStep::List { id, request, .. } => {
+                let path = request.target().as_str().to_owned();
+                self.say(format!("GET {path}"));
+                let reply = self.page(&path);
+                self.begun += 1;
+                self.lists.insert(self.begun, (id, reply));
+                self.underway.insert((self.now + LATENCY, self.begun));
+            }
             FleetStep::Event {
                 member, no, event, ..
             } => {
@@ -161,12 +177,38 @@ impl<P: Provider<Output = Output, Job = ToyJob> + Default> World<P> {
         self.fleet.saved(member, revision);
     }
 
+    /// Returns a page of the tasks at work, newest first and 25 on a page.
+    fn page(&mut self, path: &str) -> Response {
+        if let Some(page) = &self.still {
+            return Response::new(StatusCode::OK, page.clone());
+        }
+        let from = path
+            .split_once("cursor=")
+            .map_or(0, |(_, at)| at.parse().expect("a number"));
+        let now = self.now;
+        let at_work = self.servers.iter_mut().rev().filter_map(|(key, server)| {
+            (server.status(now) == "running").then(|| format!("t{key} running\n"))
+        });
+        let lines: Vec<String> = at_work.skip(from).take(26).collect();
+        let next = if lines.len() > 25 {
+            (from + 25).to_string()
+        } else {
+            String::new()
+        };
+        let lines: String = lines.into_iter().take(25).collect();
+        Response::new(StatusCode::OK, format!("{lines}next {next}."))
+    }
+
     /// Reports the exchanges that are over by now.
     fn report(&mut self) {
         while let Some((end, number)) = self.underway.first().copied()
             && end <= self.now
         {
             self.underway.remove(&(end, number));
+            if let Some((id, reply)) = self.lists.remove(&number) {
+                self.fleet.handle_list(id, Ok(reply), at(self.now));
+                continue;
+            }
             let (member, id, reply) = self.exchanges.remove(&number).expect("it is under way");
             self.fleet.handle_response(member, id, reply, at(self.now));
         }
@@ -507,4 +549,72 @@ fn an_exchange_that_another_driver_had_under_way_counts_as_abandoned() {
         .fleet
         .handle_failure(member, id, failure, at(world.now));
     assert!(world.fleet.is_at_rest());
+}
+
+// Lists.
+
+/// Follows so many tasks that work for so long to their ends; the list says this, where it stands still.
+fn followed<P: Provider<Output = Output, Job = ToyJob> + Default>(
+    tasks: u32,
+    work: u64,
+    still: Option<&str>,
+) -> World<P> {
+    let mut world = World::<P>::new(8);
+    world.still = still.map(str::to_owned);
+    for key in 0..tasks {
+        match key % 2 {
+            0 => drop(world.attach(key, &[Work(work), Complete("42")])),
+            _ => world.start(key, &[Work(work), Complete("42")]),
+        }
+    }
+    world.run();
+    assert_eq!(world.count("done succeeded"), tasks as usize);
+    world
+}
+
+/// Rows: Q7.
+#[test]
+fn where_tasks_are_listed_a_page_stands_for_many_polls_and_each_end_is_read_from_its_task() {
+    let alone = followed::<Polled>(60, 120_000, None);
+    let listed = followed::<Listing>(60, 120_000, None);
+    let pages = listed.count("GET /list");
+    let (before, after) = (alone.count(" GET /t/t"), listed.count(" GET /t/t"));
+    assert!(
+        pages > 0 && (after + pages) * 5 < before * 3,
+        "{before} polls; {after} and {pages} pages"
+    );
+    assert_eq!(listed.count("/result"), 60, "each task is read to its end");
+}
+
+#[test]
+fn few_tasks_are_polled_each_for_itself() {
+    let world = followed::<Listing>(8, 120_000, None);
+    assert_eq!(world.count("GET /list"), 0);
+}
+
+/// Rows: Q7.
+#[test]
+fn a_list_that_stands_still_holds_no_task_back_for_more_than_six_polls() {
+    let still: String = (0..60).map(|key| format!("t{key} running\n")).collect();
+    let world = followed::<Listing>(60, 60_000, Some(&(still + "next .")));
+    assert!(world.count("GET /list") > 2);
+    let longest = policy().poll_backoff.cap.as_millis() as u64 * 11 / 10;
+    assert!(world.now < 60_000 + 8 * longest, "{} ms", world.now);
+}
+
+/// Rows: Q7.
+#[test]
+fn a_list_of_other_tasks_is_read_ever_more_seldom() {
+    let world = followed::<Listing>(60, 600_000, Some("other running\nnext ."));
+    let pages = world.count("GET /list");
+    assert!((2..20).contains(&pages), "{pages} pages in ten minutes");
+}
+
+/// Rows: Q7.
+#[test]
+fn a_list_that_cannot_be_read_changes_nothing() {
+    let world = followed::<Listing>(60, 60_000, Some("<html>"));
+    let alone = followed::<Polled>(60, 60_000, None);
+    assert_eq!(world.count(" GET /t/t"), alone.count(" GET /t/t"));
+    assert!((1..4).contains(&world.count("GET /list")));
 }

@@ -6,7 +6,8 @@ use serde_json::Value;
 use taskward_core::{
     BuildError, Candidate, Capabilities, Confirmation, CreatedTask, Cursor, IdempotencyKey,
     ListPage, MatchCriteria, Operation as _, PollResult, Provider, ProviderDefaults, ReadError,
-    ReadKind, Request, Response, Safety, Started, TaskFailure, TaskId, Timestamp, WriteRequest,
+    ReadKind, Request, Response, Safety, Started, Status, TaskFailure, TaskId, Timestamp,
+    WriteRequest,
 };
 
 use super::answer::Answer;
@@ -18,6 +19,9 @@ use super::status::status_of;
 use super::text::text_of;
 use super::types::{RunAgentResponse, TaskList, TaskListItem, TaskResult, TaskStatus};
 use crate::wire;
+
+/// The statuses that `read` calls pending.
+const AT_WORK: [TaskStatus; 3] = [TaskStatus::Pending, TaskStatus::Queued, TaskStatus::Running];
 
 /// The Nanonets Agents platform.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +119,7 @@ impl Provider for Nanonets {
                 let found: TaskStatus = wire::peek(&reply.body, subject(id.as_str()))?;
                 let status = status_of(&found);
                 Ok(match found {
+                    // These are `AT_WORK`.
                     TaskStatus::Pending | TaskStatus::Queued | TaskStatus::Running => {
                         PollResult::Pending(status)
                     }
@@ -194,6 +199,29 @@ impl Provider for Nanonets {
             Some(candidate)
         };
         let items = list.data.map(candidate);
+        let next = list.next_cursor.map(|cursor| cursor.as_str().to_owned());
+        Ok(ListPage::new(items, list.has_more, next))
+    }
+
+    fn list_at_work(&self, cursor: Option<&str>) -> Result<Option<Request>, BuildError> {
+        let list = ListTasks {
+            cursor: cursor.map(str::to_owned),
+            limit: Some(100),
+            status: AT_WORK.to_vec(),
+            ..ListTasks::default()
+        };
+        list.request().map(Some)
+    }
+
+    fn read_at_work(&self, reply: &Response) -> Result<ListPage<(TaskId, Status)>, ReadError> {
+        let list: TaskList = wire::decode(&reply.body)?;
+        let at_work = |task: TaskListItem| {
+            let id = TaskId::new(task.task_id?.as_str());
+            // The list is that of a server which may know no filter.
+            let is_at_work = AT_WORK.contains(&task.status);
+            is_at_work.then(|| (id, status_of(&task.status)))
+        };
+        let items = list.data.map(at_work);
         let next = list.next_cursor.map(|cursor| cursor.as_str().to_owned());
         Ok(ListPage::new(items, list.has_more, next))
     }
@@ -315,6 +343,31 @@ mod tests {
                 reading
             );
         }
+    }
+
+    #[test]
+    fn a_list_shows_the_tasks_at_work_and_leaves_out_every_other() {
+        let page = |body: &str| Nanonets.read_at_work(&reply(body)).expect("a page");
+        let listed = page(
+            r#"{"data":[{"task_id":"a","status":"running"},{"task_id":"b","status":"completed"},{"status":"running"},
+               {"task_id":"c","status":"queued"},{"task_id":"d","status":"dreaming"},7],"has_more":true,"next_cursor":"x"}"#,
+        );
+        assert_eq!(
+            (listed.has_more, listed.next.as_deref()),
+            (Some(true), Some("x"))
+        );
+        let tasks: Vec<String> = listed
+            .items
+            .into_readable()
+            .map(|(id, status)| format!("{id} {status}"))
+            .collect();
+        assert_eq!(tasks, ["a running", "c queued"]);
+        let request = Nanonets.list_at_work(Some("x y")).expect("it can be sent");
+        assert_eq!(
+            request.expect("there is a list").target().as_str(),
+            "/api/v1/tasks?cursor=x%20y&limit=100&status=pending%2Cqueued%2Crunning"
+        );
+        assert!(Nanonets.read_at_work(&reply("<html>")).is_err());
     }
 
     #[test]

@@ -14,6 +14,13 @@ use crate::START;
 use crate::fleet::{FleetReport, FleetWorld, Plan, TASKS};
 use crate::report::Done;
 
+/// An agent that works for long: its tasks are polled often, and a list may stand for that.
+const SLOW_AGENT: &str = r#"
+    [[agent]]
+    name = "slow"
+    steps = [{ run = "90s" }, { ask = "Which one?" }, { run = "45s" }, { complete = { summary = "Done." } }]
+"#;
+
 /// Follows the fleet of a seed; returns what it came to, and what happened.
 pub(super) fn run(seed: u64, with_log: bool) -> Result<(Summary, Vec<String>), Broken> {
     let follow = || match seed / super::FLEET % 2 {
@@ -47,7 +54,9 @@ pub(super) fn run(seed: u64, with_log: bool) -> Result<(Summary, Vec<String>), B
 
 fn nanonets(seed: u64, is_told: bool) -> Done<FleetReport> {
     let mut rng = fastrand::Rng::with_seed(seed);
-    let mut scenario = Scenario::parse(SCENARIO).expect("the scenario is right");
+    let text = format!("{SCENARIO}{SLOW_AGENT}");
+    let mut scenario = Scenario::parse(&text).expect("the scenario is right");
+    let slow = rng.u8(..4);
     let mut settings: sim::Settings = scenario.of();
     settings.switches.concurrency_limit = [0, 8][rng.usize(..2)];
     scenario.set(settings);
@@ -55,6 +64,7 @@ fn nanonets(seed: u64, is_told: bool) -> Done<FleetReport> {
     let jobs = (0..TASKS).map(|nth| {
         // Nobody is there for reviews.
         let agent = match AGENTS[rng.usize(..AGENTS.len())] {
+            _ if rng.u8(..4) < slow => "slow",
             "checked" => "echo",
             name => name,
         };

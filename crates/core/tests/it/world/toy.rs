@@ -7,9 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 use taskward_core::{
     Answer, BuildError, Capabilities, Confirmation, Content, CreatedTask, Cursor, EventKind,
-    EventSeq, Fingerprint, IdempotencyKey, Job, LenientList, ListEntry, MatchCriteria, Page, Part,
-    PollResult, Provider, ProviderDefaults, Question, QuestionKind, RawEvent, ReadError,
-    ReadErrorKind, ReadKind, Request, Response, Safety, Source, Stamp, Started, Status,
+    EventSeq, Fingerprint, IdempotencyKey, Job, LenientList, ListEntry, ListPage, MatchCriteria,
+    Page, Part, PollResult, Provider, ProviderDefaults, Question, QuestionKind, RawEvent,
+    ReadError, ReadErrorKind, ReadKind, Request, Response, Safety, Source, Stamp, Started, Status,
     StreamEvent, Target, TaskFailure, TaskId, UnconfirmedEnd, WriteRequest, sse,
 };
 
@@ -150,6 +150,25 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
 
     fn match_criteria(&self, job: &ToyJob, _: Option<&IdempotencyKey>) -> Option<MatchCriteria> {
         Some(MatchCriteria::agent("toy").with_first_message(&job.0))
+    }
+
+    /// Only the toy with keys and without streams lists its tasks at work: a line for each, and the cursor last.
+    fn list_at_work(&self, cursor: Option<&str>) -> Result<Option<Request>, BuildError> {
+        if !KEYED || STREAM {
+            return Ok(None);
+        }
+        let target = Target::new("/list").query_opt("cursor", cursor);
+        Ok(Some(Request::get(target.build()?)))
+    }
+
+    fn read_at_work(&self, reply: &Response) -> Result<ListPage<(TaskId, Status)>, ReadError> {
+        let (tasks, next) = text(reply)?.split_once("next ").unwrap_or_default();
+        let task = |line: &str| {
+            let (id, word) = line.split_once(' ')?;
+            Some((TaskId::new(id), status(word)))
+        };
+        let tasks: Vec<(TaskId, Status)> = tasks.lines().filter_map(task).collect();
+        Ok(ListPage::new(tasks, None, Some(next.to_owned())))
     }
 
     fn read_start(&self, reply: &Response) -> Result<Started<Output>, ReadError> {
