@@ -44,6 +44,8 @@ pub(crate) enum Effect {
     Save(Revision),
     /// Send this request.
     Send(NewExchange),
+    /// Wait until the next request may be sent: others have their turn first.
+    AwaitTurn,
     /// Wait for this exchange, and for the stream beside it; for a cancel that is due no longer than until then.
     AwaitExchange {
         id: ExchangeId,
@@ -62,6 +64,23 @@ pub(crate) enum Effect {
     Interrupted,
     /// Stop: the task is over.
     Done,
+}
+
+impl Effect {
+    /// Returns whether the next request may still leave in the turn that it has or waits for: nothing else comes first that
+    /// may take its time.
+    #[cfg(feature = "async")]
+    pub(crate) fn keeps_turn(&self) -> bool {
+        match self {
+            Self::Send(_) | Self::AwaitTurn | Self::Save(_) | Self::Close(_) => true,
+            Self::AwaitExchange { .. }
+            | Self::Receive { .. }
+            | Self::Wait(..)
+            | Self::Event(_)
+            | Self::Interrupted
+            | Self::Done => false,
+        }
+    }
 }
 
 /// A request to send, as an exchange that is waited for, or as one that opens the stream.
@@ -216,8 +235,14 @@ impl<P: Provider> TaskDriver<P> {
 
     // What it does next.
 
-    /// Decides what to do next. A task that is over stays so.
-    pub(crate) fn next_effect(&mut self, now: Timestamp, budget: &OriginBudget) -> Effect {
+    /// Decides what to do next. A task that is over stays so. `has_turn` says whether a request may leave now, or one that
+    /// opens a stream: what is still waited for is not counted as sent, so that the task may think better of it meanwhile.
+    pub(crate) fn next_effect(
+        &mut self,
+        now: Timestamp,
+        budget: &OriginBudget,
+        has_turn: impl FnOnce(bool) -> bool,
+    ) -> Effect {
         let State::Live(task) = &mut self.state else {
             return Effect::Done;
         };
@@ -231,12 +256,12 @@ impl<P: Provider> TaskDriver<P> {
                 id,
                 request,
                 limits,
-            } => self.send(id, request, limits, false),
+            } => self.send(id, request, limits, false, has_turn),
             Step::Open {
                 id,
                 request,
                 limits,
-            } => self.send(id, request, limits, true),
+            } => self.send(id, request, limits, true, has_turn),
             Step::InFlight { id, stream } => Effect::AwaitExchange {
                 id,
                 stream,
@@ -273,7 +298,11 @@ impl<P: Provider> TaskDriver<P> {
         request: Arc<Request>,
         limits: Limits,
         opens_stream: bool,
+        has_turn: impl FnOnce(bool) -> bool,
     ) -> Effect {
+        if !has_turn(opens_stream) {
+            return Effect::AwaitTurn;
+        }
         self.pause = None;
         let purpose = self
             .live()

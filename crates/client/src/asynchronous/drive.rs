@@ -10,15 +10,17 @@ use taskward_core::{
     WaitReason,
 };
 
-use super::exchange::{EventStream, Exchange, Report};
+use super::exchange::{EventStream, Exchange, Report, TurnWait};
 use super::inbox::DriversInbox;
 use super::running::Questions;
 use super::work::Work;
 use crate::client::Async;
 use crate::driver::{Effect, NewExchange};
+use crate::exchange::Endpoint;
 use crate::reply::StreamMode;
 use crate::running::Running;
 use crate::transport::AsyncTransport;
+use crate::turns::Turn;
 
 /// After this long without being polled, what came meanwhile may not have been noticed yet.
 const AWAY: Duration = Duration::from_millis(100);
@@ -29,6 +31,8 @@ const SHARE: usize = 64 * 1024;
 pub struct AsyncIo<T: AsyncTransport> {
     /// Boxed, as all that is rare: a task waits for most of its life.
     exchange: Option<(ExchangeId, Box<Exchange<T>>)>,
+    /// The turn of the next one.
+    next_turn: NextTurn<T>,
     /// The state that is being stored.
     saving: Option<(Revision, Work<Result<(), BoxError>>)>,
     stream: Option<Box<StreamReader<T>>>,
@@ -43,6 +47,13 @@ pub struct AsyncIo<T: AsyncTransport> {
     pub(super) waiting: Option<(Timestamp, WaitReason)>,
     pub(super) inbox: DriversInbox,
     pub(super) questions: Questions,
+}
+
+/// Whether the next request of a task may leave, or open a stream.
+enum NextTurn<T: AsyncTransport> {
+    None,
+    Awaited(bool, Box<TurnWait<T>>),
+    Come(bool, Turn),
 }
 
 /// The stream: being opened, or open.
@@ -92,6 +103,7 @@ impl<T: AsyncTransport> AsyncIo<T> {
     pub(super) fn new() -> Self {
         Self {
             exchange: None,
+            next_turn: NextTurn::None,
             saving: None,
             stream: None,
             share: 0,
@@ -107,7 +119,47 @@ impl<T: AsyncTransport> AsyncIo<T> {
     /// Takes no more requests: senders learn at once that nobody drives the task any more.
     fn shut_down(&mut self) {
         (self.exchange, self.stream) = (None, None);
+        self.next_turn = NextTurn::None;
         self.inbox.end();
+    }
+
+    /// Returns whether a request may be sent now. One that takes the place of another takes its turn; and whoever reads a
+    /// stream goes on reading it: then the exchange waits for its turn itself.
+    fn has_turn(&mut self, endpoint: &Endpoint<T>, opens_stream: bool) -> bool {
+        if self.exchange.is_some() || self.stream.is_some() {
+            return true;
+        }
+        let is_for_it = match &self.next_turn {
+            NextTurn::Awaited(opens, _) | NextTurn::Come(opens, _) => *opens == opens_stream,
+            NextTurn::None => false,
+        };
+        if !is_for_it {
+            self.next_turn = match endpoint.turns.of(opens_stream).take() {
+                Some(turn) => NextTurn::Come(opens_stream, turn),
+                None => {
+                    let waiting = TurnWait::new(endpoint, opens_stream);
+                    NextTurn::Awaited(opens_stream, Box::new(waiting))
+                }
+            };
+        }
+        matches!(self.next_turn, NextTurn::Come(..))
+    }
+
+    /// Resolves once the turn that is awaited has come.
+    fn poll_next_turn(&mut self, endpoint: &Endpoint<T>, cx: &mut Context<'_>) -> Poll<()> {
+        if let NextTurn::Awaited(opens_stream, waiting) = &mut self.next_turn {
+            let (opens_stream, turn) = (*opens_stream, ready!(waiting.poll(endpoint, cx)));
+            self.next_turn = NextTurn::Come(opens_stream, turn);
+        }
+        Poll::Ready(())
+    }
+
+    /// Takes the turn that has come.
+    fn take_turn(&mut self) -> Option<Turn> {
+        match std::mem::replace(&mut self.next_turn, NextTurn::None) {
+            NextTurn::Come(_, turn) => Some(turn),
+            NextTurn::None | NextTurn::Awaited(..) => None,
+        }
     }
 
     /// Lets the runtime turn once.
@@ -173,10 +225,20 @@ impl<P: Provider, T: AsyncTransport> Running<P, T, Async> {
             }
             self.poll_exchange(cx);
             let now = self.client.transport().now();
-            match self.driver.next_effect(now, &self.client.inner().budget) {
+            let (inner, io) = (self.client.inner(), &mut self.io);
+            let has_turn = |opens_stream| io.has_turn(&inner.endpoint, opens_stream);
+            let effect = self.driver.next_effect(now, &inner.budget, has_turn);
+            if !effect.keeps_turn() {
+                self.io.next_turn = NextTurn::None;
+            }
+            match effect {
                 Effect::Save(revision) => ready!(self.poll_save(revision, cx))?,
                 Effect::Interrupted => return Poll::Ready(Ok(None)),
                 Effect::Send(new) => self.begin(new),
+                Effect::AwaitTurn => {
+                    let endpoint = &self.client.inner().endpoint;
+                    ready!(self.io.poll_next_turn(endpoint, cx));
+                }
                 Effect::AwaitExchange { id, stream, until } => {
                     ready!(self.poll_await(id, stream, until, cx));
                 }
@@ -210,25 +272,17 @@ impl<P: Provider, T: AsyncTransport> Running<P, T, Async> {
         self.io.waiting = None;
         let id = new.id;
         let endpoint = self.client.inner().endpoint.clone();
+        let mode = match new.opens_stream {
+            true => StreamMode::Open,
+            false => StreamMode::Whole,
+        };
+        let turn = self.io.take_turn();
+        let exchange = Exchange::new(endpoint, new.request, new.limits, mode, turn, new.span);
         if new.opens_stream {
-            let exchange = Exchange::new(
-                endpoint,
-                new.request,
-                new.limits,
-                StreamMode::Open,
-                new.span,
-            );
             let line = StreamLine::Opening(Box::new(exchange));
             self.io.stream = Some(Box::new(StreamReader { id, line }));
             return;
         }
-        let exchange = Exchange::new(
-            endpoint,
-            new.request,
-            new.limits,
-            StreamMode::Whole,
-            new.span,
-        );
         if let Some((given_up, dropped)) = self.io.exchange.replace((id, Box::new(exchange))) {
             let now = self.client.transport().now();
             let report = Report::<T>::Failed(dropped.dropped());

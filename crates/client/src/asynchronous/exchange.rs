@@ -32,24 +32,56 @@ pub(super) struct Exchange<T: AsyncTransport> {
 enum State<T: AsyncTransport> {
     /// Nothing was sent yet.
     New,
-    /// Others are under way; nothing was sent yet. At the end of the second it is looked whether any of them moves.
-    Queued(Waiting, T::Wait),
+    /// Others are under way; nothing was sent yet.
+    Queued(TurnWait<T>),
     Sending(T::Exchange),
     Receiving(Head, T::Body, BodyCollector),
 }
 
+/// The wait for a turn. At the end of the second it is looked whether any exchange moves.
+pub(super) struct TurnWait<T: AsyncTransport> {
+    opens_stream: bool,
+    waiting: Waiting,
+    alarm: T::Wait,
+}
+
+impl<T: AsyncTransport> TurnWait<T> {
+    pub(super) fn new(endpoint: &Endpoint<T>, opens_stream: bool) -> Self {
+        Self {
+            opens_stream,
+            waiting: endpoint.turns.of(opens_stream).wait(),
+            alarm: endpoint.transport.sleep(STUCK),
+        }
+    }
+
+    pub(super) fn poll(&mut self, endpoint: &Endpoint<T>, cx: &mut Context<'_>) -> Poll<Turn> {
+        loop {
+            if let Poll::Ready(turn) = self.waiting.as_mut().poll(cx) {
+                return Poll::Ready(turn);
+            }
+            ready!(Pin::new(&mut self.alarm).poll(cx));
+            self.alarm = endpoint.transport.sleep(STUCK);
+            if let Some(turn) = endpoint.turns.of(self.opens_stream).take_if_stuck() {
+                return Poll::Ready(turn);
+            }
+        }
+    }
+}
+
 impl<T: AsyncTransport> Exchange<T> {
+    /// Begins an exchange, with the turn that whoever sends it has waited for, if any.
     pub(super) fn new(
         endpoint: Arc<Endpoint<T>>,
         request: Arc<Request>,
         limits: Limits,
         streams: StreamMode,
+        turn: Option<Turn>,
         span: Span,
     ) -> Self {
         Self {
             steps: ExchangeSteps::new(endpoint, request, limits, streams, None, span),
             progress: Arc::default(),
-            turn: None,
+            turn,
             state: State::New,
         }
     }
@@ -74,12 +106,11 @@ impl<T: AsyncTransport> Exchange<T> {
             match &mut self.state {
                 State::New => {
                     if self.turn.is_none() {
-                        let endpoint = &self.steps.endpoint;
-                        let queue = endpoint.turns.of(self.steps.opens_stream());
-                        self.turn = queue.take();
+                        let (endpoint, opens_stream) =
+                            (&self.steps.endpoint, self.steps.opens_stream());
+                        self.turn = endpoint.turns.of(opens_stream).take();
                         if self.turn.is_none() {
-                            let alarm = endpoint.transport.sleep(STUCK);
-                            self.state = State::Queued(queue.wait(), alarm);
+                            self.state = State::Queued(TurnWait::new(endpoint, opens_stream));
                             continue;
                         }
                     }
@@ -88,21 +119,10 @@ impl<T: AsyncTransport> Exchange<T> {
                     self.state =
                         State::Sending(transport.exchange(outgoing, self.progress.clone()));
                 }
-                State::Queued(waiting, alarm) => {
-                    let turn = match waiting.as_mut().poll(cx) {
-                        Poll::Ready(turn) => Some(turn),
-                        Poll::Pending => {
-                            ready!(Pin::new(&mut *alarm).poll(cx));
-                            let endpoint = &self.steps.endpoint;
-                            *alarm = endpoint.transport.sleep(STUCK);
-                            endpoint.turns.of(self.steps.opens_stream()).take_if_stuck()
-                        }
-                    };
-                    if turn.is_some() {
-                        self.turn = turn;
-                        self.steps.begin();
-                        self.state = State::New;
-                    }
+                State::Queued(waiting) => {
+                    self.turn = Some(ready!(waiting.poll(&self.steps.endpoint, cx)));
+                    self.steps.begin();
+                    self.state = State::New;
                 }
                 State::Sending(sending) => {
                     let reply = ready!(Pin::new(sending).poll(cx));

@@ -257,7 +257,8 @@ impl<K: Clone + Ord, P: Provider, T: AsyncTransport> AsyncFleet<K, P, T> {
                 FleetEffect::Send(sender, new) => {
                     let endpoint = self.client.inner().endpoint.clone();
                     let (mode, id) = (StreamMode::Whole, new.id);
-                    let exchange = Exchange::new(endpoint, new.request, new.limits, mode, new.span);
+                    let exchange =
+                        Exchange::new(endpoint, new.request, new.limits, mode, None, new.span);
                     self.jobs
                         .insert(Job::Exchange(sender, id, Box::new(exchange)));
                 }

@@ -249,7 +249,7 @@ impl<P: Provider, T: AsyncTransport> AsyncClient<P, T> {
                     call.sent(id);
                     let span = trace::request(O::NAME, &request);
                     let (endpoint, mode) = (inner.endpoint.clone(), StreamMode::Whole);
-                    let mut exchange = Exchange::new(endpoint, request, limits, mode, span);
+                    let mut exchange = Exchange::new(endpoint, request, limits, mode, None, span);
                     let report = std::future::poll_fn(|cx| exchange.poll(cx)).await;
                     report.conclude(&mut call, id, transport.now());
                 }

@@ -54,7 +54,7 @@ impl<P: Provider, T: AsyncTransport> AsyncClient<P, T> {
         call.sent(id);
         let span = trace::request(O::NAME, &request);
         let (endpoint, mode) = (inner.endpoint.clone(), StreamMode::Open);
-        let mut exchange = Exchange::new(endpoint, request, limits, mode, span);
+        let mut exchange = Exchange::new(endpoint, request, limits, mode, None, span);
         let report = match poll_fn(|cx| exchange.poll(cx)).await {
             Report::Stream(head, stream) => {
                 let body = beginning(*stream, transport.sleep(within)).await;

@@ -58,9 +58,12 @@ impl<P: Provider, T: BlockingTransport> Running<P, T, Blocking> {
             {
                 self.driver.note_activity(reading.id, now);
             }
-            match self.driver.next_effect(now, &self.client.inner().budget) {
+            let budget = &self.client.inner().budget;
+            match self.driver.next_effect(now, budget, |_| true) {
                 Effect::Save(revision) => self.save(revision)?,
                 Effect::Interrupted => return Ok(None),
+                // A thread waits for its turn in its exchange.
+                Effect::AwaitTurn => {}
                 Effect::Send(new) if new.opens_stream => self.open_beside(new),
                 Effect::Send(new) => {
                     let endpoint = &self.client.inner().endpoint;

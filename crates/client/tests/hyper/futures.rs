@@ -19,7 +19,7 @@ use crate::suite::connections::{BESIDE, CleanEnds, crowded};
 use crate::suite::follow::{Result, answers, job, setup};
 use crate::suite::openings::{OPENINGS, unopened, wait_until_asked};
 use crate::suite::stream::{STREAM_HEAD, Work, setup_with};
-use crate::suite::support::{Probe, key};
+use crate::suite::support::{Probe, Server, key};
 
 /// Nothing here takes so long, unless it never ends.
 const GUARD: Duration = Duration::from_secs(60);
@@ -427,4 +427,32 @@ async fn a_request_that_is_dropped_while_it_waits_leaves_its_turn_to_others() {
     // The first one stays with the server, which has two of them now.
     third.await.expect("a task").expect("a reply");
     assert_eq!(server.seen().len(), 2);
+}
+
+/// Rows: F17.
+#[tokio::test]
+async fn tasks_that_wait_for_a_connection_have_sent_nothing_when_the_server_refuses_the_first() {
+    let server = Server::new(|conn, _| {
+        while conn.request().is_some() {
+            conn.say("HTTP/1.1 429 Slow\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\n{}");
+        }
+    });
+    let client = Client::<Nanonets>::builder()
+        .api_key(key())
+        .base_url(&server.url())
+        .max_connections(2)
+        .build()
+        .expect("settings");
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..300 {
+        let client = client.clone();
+        tasks.spawn(async move { client.attach(format!("t{number}")).await.map(drop) });
+    }
+    // Once the rate is known, a few requests are sent at once, and one in each second.
+    while server.seen().len() < 5 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let sent = server.seen().len();
+    assert!(sent < 60, "{sent} of 300 were sent");
 }
