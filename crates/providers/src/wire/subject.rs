@@ -34,10 +34,39 @@ impl<'a> Subject<'a> {
     /// # Errors
     /// [`DecodeError::Foreign`] when it names another.
     pub fn check(self, body: &[u8]) -> Result<(), DecodeError> {
+        if self.is_plainly_named(body) {
+            return Ok(());
+        }
         match decode_with(body, Names(self)) {
             Ok(true) => Err(DecodeError::Foreign),
             Ok(false) | Err(_) => Ok(()),
         }
+    }
+
+    /// Returns whether the bytes alone show that nothing in `body` names another task, as those of most replies do: nothing
+    /// in it is escaped, and wherever a member's name stands the id itself follows. It is a tenth of the work of reading it.
+    fn is_plainly_named(self, body: &[u8]) -> bool {
+        memchr::memchr(b'\\', body).is_none() && self.follows_each_name(self.naming, &[], body)
+    }
+
+    /// Returns whether the id follows each of the names that were not looked at as those of the object around.
+    fn follows_each_name(self, naming: &Naming, around: &[&str], body: &[u8]) -> bool {
+        let follows = |name: &&str| {
+            memchr::memmem::find_iter(body, name).all(|at| {
+                let (before, rest) = (&body[..at], &body[at + name.len()..]);
+                let Some(value) = rest.strip_prefix(b"\"").filter(|_| before.ends_with(b"\""))
+                else {
+                    return true;
+                };
+                let id = value.strip_prefix(b":\"").or(value.strip_prefix(b": \""));
+                let end = id.and_then(|id| id.strip_prefix(self.id.as_bytes()));
+                end.is_some_and(|end| end.starts_with(b"\""))
+            })
+        };
+        let mut names = naming.ids.iter().filter(|name| !around.contains(name));
+        let mut inside = naming.inside.iter();
+        names.all(follows)
+            && inside.all(|(_, inner)| self.follows_each_name(inner, naming.ids, body))
     }
 
     /// Returns whether this text, found in the place of an id, names another task. An empty one names none; a UUID may be
@@ -226,6 +255,29 @@ mod tests {
             r#"{"data":[{"id":"m1","task_id":"A"}]}"#,
         ] {
             assert!(!is_foreign("A", body.as_bytes()), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_the_bytes_alone_show_is_what_reading_them_shows() {
+        let plain = |body: &str| Subject::new("A", &REPLY).is_plainly_named(body.as_bytes());
+        for body in [
+            r#"{"task_id":"A","id": "A","data":[{"task_id":"A"}]}"#,
+            r#"{"my_id":"B","title":"the task_id of B, or its id"}"#,
+            "<html>",
+            "",
+        ] {
+            assert!(plain(body) && !is_foreign("A", body.as_bytes()), "{body}");
+        }
+        for body in [
+            r#"{"task_id":"B"}"#,
+            r#"{"task_id":"AB"}"#,
+            r#"{"task_id":"A"#,
+            r#"{"data":[{"task_id":7}]}"#,
+            r#"{"task\u005fid":"B"}"#,
+            r#"{"title":"id"}"#,
+        ] {
+            assert!(!plain(body), "{body}");
         }
     }
 
