@@ -26,7 +26,7 @@ use super::world::made;
 pub(super) const TASKS: usize = 50;
 /// How long things go wrong, and how long the rest may take.
 const HEALED_AFTER: u64 = 120_000;
-const LONGEST: u64 = 3_600_000;
+const LONGEST: u64 = 1_200_000;
 /// The longest exchange.
 const SLOW: u64 = 4_000;
 /// So many steps without time going on are a circle.
@@ -149,7 +149,7 @@ pub(super) struct FleetWorld<P: Provider, M: SimPlatform> {
     fleet: Fleet<usize, P>,
     budget: OriginBudget,
     limit: Limit,
-    /// Whether the list of the account stands still from the first page on that has a task.
+    /// Whether the list of the account goes on saying of tasks that they are at work.
     is_list_still: bool,
     still_list: Option<taskward_sim::Reply>,
     members: Vec<Member>,
@@ -476,13 +476,16 @@ impl<P: Provider, M: SimPlatform> FleetWorld<P, M> {
         Ok(())
     }
 
-    /// Returns what the server lists; where its list stands still, the first page that had a task.
+    /// Returns what the server lists; where its list stands still, the page that had most tasks at work.
     fn still(&mut self, reply: taskward_sim::Reply) -> taskward_sim::Reply {
         if !self.is_list_still {
             return reply;
         }
-        let has_tasks = String::from_utf8_lossy(&reply.body).contains("running");
-        if self.still_list.is_none() && has_tasks {
+        let at_work = |reply: &taskward_sim::Reply| {
+            let page = String::from_utf8_lossy(&reply.body).into_owned();
+            page.matches("\"running\"").count()
+        };
+        if (self.still_list.as_ref()).is_none_or(|still| at_work(still) < at_work(&reply)) {
             self.still_list = Some(reply.clone());
         }
         self.still_list.clone().unwrap_or(reply)
