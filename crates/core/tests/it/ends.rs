@@ -1,6 +1,6 @@
 //! How tasks end while somebody cancels them, and while their records lag, vanish or come back.
 
-use crate::world::Act::{Complete, Fail, Show, Work};
+use crate::world::Act::{Ask, Complete, Fail, Show, Work};
 use crate::world::{Fault, UserAction, World, outcome, policy};
 use http::StatusCode;
 use taskward_core::Response;
@@ -78,6 +78,22 @@ fn a_cancel_that_is_refused_is_told_once_and_not_repeated() {
         assert_eq!(world.count("POST /t/t1/cancel"), 1, "{status}");
         assert_eq!(world.count("CancelRefused"), 1, "{status}");
     }
+}
+
+/// Rows: I3.
+#[test]
+fn a_task_that_was_not_cancelled_is_followed_on_when_its_question_is_answered_elsewhere() {
+    let mut world = World::new(&[Ask("which?"), Work(30_000), Complete("42")])
+        .action(2000, UserAction::Cancel)
+        .action(5000, UserAction::OtherClient("early"))
+        .faults(|_, _, path| match path.ends_with("/cancel") {
+            true => Fault::Status(404),
+            false => Fault::None,
+        });
+    world.stays = true;
+    world.server.delay = 0;
+    assert_eq!(world.run(), outcome("succeeded 42"));
+    assert_eq!(world.count("event withdrawn m1"), 1);
 }
 
 /// From the moment the end was seen, every read of this path shows the task at work.

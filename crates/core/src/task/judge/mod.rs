@@ -201,10 +201,7 @@ impl<P: Provider> Follow<P> {
             Some(TurnState::Proven | TurnState::Lost { .. } | TurnState::Undelivered { .. })
             | None => self.defer_or_apply(cx, result),
         };
-        match cx.cancel.detaching {
-            None => next,
-            Some(_) => next.or_else(|| self.detach_once_confirmed(cx)),
-        }
+        next.or_else(|| self.detach_once_confirmed(cx))
     }
 
     /// Applies what most polls show, that the task works, where nothing waits for that: no question is open, no write has
@@ -700,6 +697,9 @@ impl<P: Provider> Follow<P> {
     /// Detaches, if that has begun, once a poll shows the task at work that the server refused to cancel: there is nothing
     /// left to wait for.
     fn detach_once_confirmed(&self, cx: &Cx<'_, P>) -> Move<P::Output> {
+        if cx.cancel.detaching.is_none() {
+            return Move::Stay;
+        }
         let planned = self.poller.planned();
         let at_work = planned.read == Read::Status && planned.due > cx.env.now;
         let refused = matches!(cx.cancel.state, CancelState::Refused(_));
