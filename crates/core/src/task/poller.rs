@@ -160,7 +160,10 @@ impl Poller {
         let left = self.lists_left.unwrap_or_else(draw);
         self.lists_left = Some(left.saturating_sub(1));
         self.last_polled_at = Some(sent);
+        // Pages come more often than polls would: the waits grow with the polls alone, or an end would be seen late.
+        let interval = self.interval;
         let (due, why) = self.schedule(env);
+        self.interval = interval;
         self.plan(Read::Status, due, why);
     }
 

@@ -580,7 +580,7 @@ fn where_tasks_are_listed_a_page_stands_for_many_polls_and_each_end_is_read_from
     let pages = listed.count("GET /list");
     let (before, after) = (alone.count(" GET /t/t"), listed.count(" GET /t/t"));
     assert!(
-        pages > 0 && (after + pages) * 5 < before * 3,
+        pages > 0 && (after + pages) * 4 < before * 3,
         "{before} polls; {after} and {pages} pages"
     );
     assert_eq!(listed.count("/result"), 60, "each task is read to its end");
