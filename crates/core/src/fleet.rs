@@ -678,8 +678,7 @@ impl<K: Clone + Ord, P: Provider> Fleet<K, P> {
         });
     }
 
-    /// Records how the exchange of [`FleetStep::List`] ended. It may be dropped:
-    /// [`ExchangeFailure::abandoned`](ExchangeFailure::abandoned) says so.
+    /// Records how the exchange of [`FleetStep::List`] ended. A driver that drops it reports a failure, too.
     pub fn handle_list(
         &mut self,
         id: ExchangeId,
